@@ -1,0 +1,1 @@
+"""What is said: Avro schemas, their codecs, and the topics."""

@@ -1,0 +1,1 @@
+"""Arrays in, numbers out: numpy, numba and math alone."""

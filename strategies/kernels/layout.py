@@ -1,0 +1,103 @@
+"""The arrays of one partition's state, by name. Every scalar is int64 or float64.
+
+A book is one instrument's book; its index b is the same in all arrays.
+
+A side is 0 (bids) or 1 (asks). Depth is kept per (book, side) in `keys` and `sizes`, int64 of shape
+(n_books, 2, depth): sorted ascending by key, the best level *last* (index count - 1), where
+key = price for bids and key = -price for asks, so that one code serves both sides and an insertion
+near the best moves few levels. Prices and sizes are integers in the product's exponents.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+BIDS, ASKS = 0, 1
+L1, L2 = 0, 1  # market-data levels, index of a channel; also the index of the source topic
+NONE = np.iinfo(np.int64).min  # "the venue gave none" for ids and times
+
+# State of a channel, and of a book. The first four are the symbols of FeedState, in order.
+SYNCED, GAP, RESYNC, STALE, EMPTY, CROSSED = 0, 1, 2, 3, 4, 5
+
+# One channel (l1 or l2) of one book: array of shape (n_books, 2).
+CHANNEL = np.dtype(
+    [
+        ("state", "i8"),
+        ("session", "i8"),
+        ("sequence", "i8"),  # last sequence taken
+        ("run_start", "i8"),  # first sequence of the unbroken run that ends in `sequence`
+        ("update_id", "i8"),  # venue's last id, NONE if it gives none
+        ("event_time", "i8"),  # NONE if it gives none
+        ("receive_time", "i8"),  # of the last record applied
+        ("alive_time", "i8"),  # of the last record or heartbeat
+        ("offset", "i8"),  # of the last record applied
+        ("applied", "i8"),
+        ("duplicates", "i8"),
+        ("gaps", "i8"),
+    ]
+)
+
+# One book: array of shape (n_books,).
+BOOK = np.dtype(
+    [
+        ("state", "i8"),  # of the fused book; SYNCED only if it may be traded on
+        ("bid_count", "i8"),
+        ("ask_count", "i8"),
+        ("bid_horizon", "i8"),  # keys at or below are unknown (cut off by our own limit)
+        ("ask_horizon", "i8"),
+        ("quote_bid_key", "i8"),  # the l1 quote; a size of 0 says that the side is empty
+        ("quote_bid_size", "i8"),
+        ("quote_ask_key", "i8"),
+        ("quote_ask_size", "i8"),
+        ("overlay", "i8"),  # 1 where the quote is newer than the depth and rules the top
+        ("bid_skip", "i8"),  # best depth levels that the quote proves gone or replaces
+        ("ask_skip", "i8"),
+        ("agreed", "i8"),  # quote and depth of the same update id: same top
+        ("disagreed", "i8"),
+        ("quote_led", "i8"),  # updates after which the quote was the newer
+        ("depth_led", "i8"),
+        ("recorded", "i8"),
+        ("frame_differs", "i8"),  # key frames that contradicted the book
+    ]
+)
+
+# What is configured of one book: array of shape (n_books,).
+INSTRUMENT = np.dtype(
+    [
+        ("product", "i8"),  # -1: belongs to none
+        ("group", "i8"),
+        ("venue", "i8"),
+        ("price_exponent", "i8"),  # of the product: what prices are kept in
+        ("size_exponent", "i8"),
+        ("lot", "i8"),  # in units of 10^size_exponent
+        ("tick", "i8"),
+        ("depth", "i8"),  # levels kept a side
+        ("venue_cuts", "i8"),  # 1: the venue's book ends at `depth` and it resends what comes back
+        ("uncross", "i8"),  # 1: the venue's rules say to uncross (dYdX)
+        ("has_l1", "i8"),
+        ("has_l2", "i8"),
+        ("max_age", "i8"),  # ns
+        ("fee", "f8"),  # taker, as a fraction
+        ("fixed_cost", "f8"),  # quote currency for a leg
+        ("min_notional", "f8"),  # quote currency for a leg
+    ]
+)
+
+# One leg of an opportunity: filled by the sweep, shape (MAX_LEGS,).
+LEG = np.dtype(
+    [
+        ("book", "i8"),
+        ("side", "i8"),  # ASKS: we buy; BIDS: we sell
+        ("size", "i8"),
+        ("limit_price", "i8"),  # worst price walked to, > 0
+        ("cost", "f8"),  # sum of price x size as floats of the integers, no fees
+        ("l1_offset", "i8"),  # inputs, -1 for none
+        ("l1_event_time", "i8"),
+        ("l1_receive_time", "i8"),
+        ("l2_offset", "i8"),
+        ("l2_event_time", "i8"),
+        ("l2_receive_time", "i8"),
+    ]
+)
+MAX_MEMBERS = 32  # books of one product
+MAX_LEGS = 64  # each member may buy and sell

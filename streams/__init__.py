@@ -1,0 +1,1 @@
+"""How it moves: everything that touches Kafka, the network, files or the clock."""
