@@ -1,0 +1,1 @@
+"""The command line `interlayer`: a file a family of commands."""

@@ -1,0 +1,102 @@
+"""`interlayer`: the families of commands, and how faults end."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.cli.output import Invocation, complain
+from streams.errors import InterlayerError
+
+RUN = "Run"
+KAFKA = "Kafka"
+RISK = "Risk"
+LOOK = "Look"
+
+app = typer.Typer(
+    name="interlayer",
+    help="Find arbitrage between order books on Kafka topics, and publish it as signals.",
+    epilog="Exit codes: 0 done, 1 a fault at run time, 2 wrong use or wrong configuration.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        try:
+            typer.echo(f"interlayer {version('interlayer')}")
+        except PackageNotFoundError:
+            typer.echo("interlayer (not installed)")
+        raise typer.Exit
+
+
+@app.callback()
+def _begin(
+    ctx: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", "-c", metavar="FILE", help="Settings file (default: interlayer.toml here, if any)."
+        ),
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a fault.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version and end.")
+    ] = False,
+) -> None:
+    ctx.obj = Invocation(config, debug)
+
+
+def _command(module: str, name: str, panel: str) -> None:
+    """Mount the function `name` of streams.cli.<module>."""
+    if importlib.util.find_spec(f"streams.cli.{module}"):
+        app.command(name, rich_help_panel=panel)(
+            getattr(importlib.import_module(f"streams.cli.{module}"), name)
+        )
+
+
+def _family(name: str, panel: str) -> None:
+    """Mount the typer app of streams.cli.<name>."""
+    if importlib.util.find_spec(f"streams.cli.{name}"):
+        app.add_typer(importlib.import_module(f"streams.cli.{name}").app, name=name, rich_help_panel=panel)
+
+
+_command("demo", "demo", RUN)
+_command("worker", "worker", RUN)
+_command("market_data", "simulate", RUN)
+_command("market_data", "play", RUN)
+_family("broker", KAFKA)
+_family("topics", KAFKA)
+_family("risk", RISK)
+_command("tail", "tail", LOOK)
+_command("check", "check", LOOK)
+_command("check", "config", LOOK)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit code; a fault is one line on standard error."""
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        app(given, prog_name="interlayer")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except InterlayerError as fault:
+        if "--debug" in given:
+            raise
+        complain(f"interlayer: {fault}")
+        return fault.exit_code
+    return 0
+
+
+def run() -> None:
+    """Entry point of the installed command."""
+    sys.exit(main())
