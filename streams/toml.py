@@ -72,9 +72,12 @@ def _parts(dotted: str) -> Location:
 
 
 def explain(path: Path, text: str, error: ValidationError, known: Iterable[str] = ()) -> UserError:
-    """The first fault that pydantic found in `path`, as `file:line: key: reason`, and how many more."""
+    """The first fault that pydantic found in `path`, as `file:line: key: reason`, and how many more.
+
+    An unknown key goes first: it is most often the misspelt form of one that is missing.
+    """
     faults = error.errors(include_url=False, include_context=False)
-    first = faults[0]
+    first = min(faults, key=lambda fault: fault["type"] != "extra_forbidden")
     line = line_of(text, first["loc"])
     where = f"{path}:{line}" if line else str(path)
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
