@@ -23,7 +23,7 @@ test: setup style types contracts ## style, types, import contracts and every te
 	$(BIN)/python -m pytest
 
 check: setup style types contracts ## the quick lane: no broker, under 60 s when warm
-	$(BIN)/python -m pytest -m "not prove and not kafka and not slow" tests/schemas tests/strategies tests/test_project.py tests/test_tidy.py
+	$(BIN)/python -m pytest -m "not prove and not kafka" tests/schemas tests/strategies tests/test_project.py tests/test_tidy.py
 
 prove: setup ## the long proofs, whole
 	$(BIN)/python -m pytest -m prove -o faulthandler_timeout=3600

@@ -147,7 +147,7 @@ def make(folder: Path) -> None:
     how = way()
     if not how:
         fail(
-            f"{sys.executable} has no ensurepip: install it (Debian: apt install python{have}-venv) or uv", 2
+            f"{sys.executable} lacks ensurepip: install it (Debian: apt install python{have}-venv) or uv", 2
         )
     (folder / STAMP).unlink(missing_ok=True)
     if not sound or any(have_stamp.get(key) != wanted[key] for key in ("lock", "folder", "python")):
