@@ -1,0 +1,195 @@
+"""The jvm broker: Apache Kafka, KRaft, one node that is broker and controller, on the loopback address."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from streams.broker.base import CAPABILITIES, Broker
+from streams.broker.jars import jars, java
+from streams.broker.process import HOST, Handle, choose_port, handle_of, spawn, stop, until_listening, watch
+from streams.broker.security import Security, make_security
+from streams.errors import RunError, UserError
+
+STARTUP_LIMIT_S = 60.0
+FORMAT_LIMIT_S = 60.0
+# Kafka takes 3 to 4 s to answer on two shared cores and holds some 370 MB (Kafka 4.1, Java 17).
+_JAVA_OPTIONS = (
+    "-Xmx512m",
+    "-XX:+UseSerialGC",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS",
+)
+
+
+def server_properties(port: int, controller: int, data: Path, security: Security | None) -> dict[str, str]:
+    """The settings of a lone local node; a listener for SASL_SSL joins where `security` is given."""
+    listeners = [f"PLAINTEXT://{HOST}:{port}"] + ([f"SASL_SSL://{HOST}:{security.port}"] if security else [])
+    return {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        # Static voters: with --standalone the controller's port is written into the log and could not change.
+        "controller.quorum.voters": f"1@{HOST}:{controller}",
+        "listeners": ",".join([*listeners, f"CONTROLLER://{HOST}:{controller}"]),
+        "advertised.listeners": ",".join(listeners),
+        "controller.listener.names": "CONTROLLER",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "log.dirs": str(data),
+        "auto.create.topics.enable": "false",
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "4",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "4",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "share.coordinator.state.topic.num.partitions": "1",
+        "group.initial.rebalance.delay.ms": "0",
+        "group.min.session.timeout.ms": "1000",
+        "group.consumer.min.session.timeout.ms": "1000",
+        "group.consumer.min.heartbeat.interval.ms": "100",
+        "log.cleaner.dedupe.buffer.size": str(16 << 20),
+        "num.network.threads": "2",
+        "num.io.threads": "4",
+        **(security.properties if security else {}),
+    }
+
+
+def start_jvm(
+    *,
+    port: int = 0,
+    data_dir: Path | None = None,
+    secure: bool = False,
+    with_parent: bool = True,
+    properties: Mapping[str, str] | None = None,
+) -> Broker:
+    """Start Apache Kafka on `port` (0: a free one), with what `data_dir` holds from before.
+
+    Without `data_dir` the data is removed at the stop. With `with_parent` it is stopped when this process
+    ends, however that ends; otherwise it outlives us, and `streams.broker.local` keeps track of it. `secure`
+    adds a listener for TLS with SASL/SCRAM-SHA-512, to which address and configuration then belong.
+    `properties` override server settings.
+
+    Raises UserError (no Java 17, no Maven, port taken) or RunError (jars cannot be fetched, it does not start
+    within STARTUP_LIMIT_S).
+    """
+    runtime = java()
+    port = choose_port(port)
+    classpath = f"{jars()}/*"
+    scratch = None if data_dir else Path(tempfile.mkdtemp(prefix="interlayer-kafka-"))
+    home = (data_dir or Path(str(scratch))).resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    log, settings = home / "kafka.log", home / "server.properties"
+    try:
+        security = make_security(runtime, home, choose_port()) if secure else None
+        values = server_properties(port, choose_port(), home / "data", security) | dict(properties or {})
+        settings.write_text("".join(f"{key}={value}\n" for key, value in values.items()))
+        if not (home / "data" / "meta.properties").exists():
+            _format([runtime, *_JAVA_OPTIONS, "-cp", classpath], settings, log, security)
+        process = spawn([runtime, *_JAVA_OPTIONS, "-cp", classpath, "kafka.Kafka", str(settings)], log)
+        watchdog, handle = _guard(process, scratch, with_parent)
+        try:
+            _wait(process, port, log)
+        except BaseException:
+            _stop(process, handle, watchdog, None)
+            raise
+    except BaseException:
+        if scratch:
+            shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    bootstrap = f"{HOST}:{security.port if security else port}"
+    return Broker(
+        kind="jvm",
+        bootstrap=bootstrap,
+        config={"bootstrap.servers": bootstrap, **(security.client if security else {})},
+        capabilities=CAPABILITIES["jvm"],
+        pid=process.pid,
+        data_dir=home,
+        log_file=log,
+        on_stop=lambda: _stop(process, handle, watchdog, scratch),
+    )
+
+
+def _format(command: list[str], settings: Path, log: Path, security: Security | None) -> None:
+    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+    argv = [*command, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings)]
+    for user in security.scram if security else ():
+        argv += ["--add-scram", user]
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=FORMAT_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        raise RunError(
+            f"the jvm broker's data folder was not formatted within {FORMAT_LIMIT_S:g} s"
+        ) from None
+    with log.open("a") as file:
+        file.write(done.stdout + done.stderr)
+    if done.returncode:
+        raise RunError(f"the jvm broker's data folder cannot be formatted: {_reason(log)} (log: {log})")
+
+
+def _guard(
+    process: subprocess.Popen[bytes], scratch: Path | None, with_parent: bool
+) -> tuple[subprocess.Popen[bytes] | None, Handle]:
+    handle = handle_of(process.pid) or Handle(process.pid, time.time())
+    return (watch(handle, scratch) if with_parent else None), handle
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """Return when the broker answers a metadata request."""
+    deadline = time.monotonic() + STARTUP_LIMIT_S
+    if until_listening(port, process, deadline):
+        admin = AdminClient({"bootstrap.servers": f"{HOST}:{port}", "log_level": "0"})
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                if admin.list_topics(timeout=1.0).brokers:
+                    return
+            except KafkaException:
+                time.sleep(0.05)
+    if process.poll() is None:
+        raise RunError(f"the jvm broker does not answer after {STARTUP_LIMIT_S:g} s (log: {log})")
+    reason = _reason(log)
+    if "already in use" in reason.lower():
+        raise UserError(f"the jvm broker ended at its start: port {port} on {HOST} is taken (log: {log})")
+    raise RunError(f"the jvm broker ended at its start: {reason} (log: {log})")
+
+
+def _reason(log: Path) -> str:
+    """The line of a JVM's log that tells why it ended."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    telling = [line for line in lines if re.search(r"Exception|Error|Caused by|already in use", line)]
+    return (telling or lines or ["it said nothing"])[-1][:300]
+
+
+def _stop(
+    process: subprocess.Popen[bytes],
+    handle: Handle,
+    watchdog: subprocess.Popen[bytes] | None,
+    scratch: Path | None,
+) -> None:
+    stop(handle)
+    process.wait()
+    if watchdog is not None and watchdog.stdin is not None:
+        watchdog.stdin.close()
+        watchdog.wait()
+    if scratch is not None:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def detach(broker: Broker) -> None:
+    """Leave a broker that was started without `with_parent` running when this process ends."""
+    broker.on_stop = None
+    if broker.pid is not None:
+        os.kill(broker.pid, 0)

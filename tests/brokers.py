@@ -1,0 +1,106 @@
+"""Fixtures of brokers: `kafka` (Docker's, else the JVM's), `embedded`, and `broker` (each that is there).
+
+A test that takes `broker` runs on every one; a marker says what it needs of it. Each test makes topics of
+its own names (`topic_prefix`), as a broker lives for the whole session.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from streams.broker import Broker, Capability, start_embedded, start_jvm
+from streams.broker.address import connect
+from streams.broker.base import CAPABILITIES
+from streams.broker.docker import why_no_docker
+from streams.broker.process import choose_port
+from streams.errors import InterlayerError
+
+ROOT = Path(__file__).resolve().parents[1]
+TOPIC_LIMIT_S = 20.0
+# What a marker asks of a broker.
+NEEDS: Mapping[str, Capability] = {
+    "needs_compaction": "compaction",
+    "needs_transactions": "transactions",
+    "needs_offsets_by_time": "offsets_by_time",
+    "needs_create_topics": "create_topics",
+    "needs_retention": "durable",
+}
+
+
+def make_topics(broker: Broker, topics: Mapping[str, int], config: Mapping[str, str] | None = None) -> None:
+    """Make topics (name: partitions) on any broker; returns when their partitions have leaders."""
+    if broker.kind == "embedded":
+        broker.add_topics(topics)
+        return
+    admin = AdminClient(dict(broker.config))
+    asked = [NewTopic(name, count, 1, config=dict(config or {})) for name, count in topics.items()]
+    for future in admin.create_topics(asked, operation_timeout=TOPIC_LIMIT_S).values():
+        future.result(TOPIC_LIMIT_S)
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """A start of topic and group names that no other test has."""
+    return f"t{uuid.uuid4().hex[:10]}."
+
+
+@pytest.fixture(scope="session")
+def docker_compose_file() -> str:
+    return str(ROOT / "docker-compose.yml")
+
+
+@pytest.fixture(scope="session")
+def docker_setup() -> list[str]:
+    """Only Kafka is started: tests bring their own workers."""
+    return ["up --wait kafka"]
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Iterator[Broker]:
+    """librdkafka's mock cluster, always there."""
+    with start_embedded() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def kafka(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    """A real Kafka: INTERLAYER_TEST_BROKER's address, else Docker's, else the JVM's; else the test is skipped."""
+    named = os.environ.get("INTERLAYER_TEST_BROKER", "auto")
+    if named.startswith("kafka://"):
+        yield connect(named)
+        return
+    if named == "embedded":
+        pytest.skip("INTERLAYER_TEST_BROKER=embedded -- unset it, or set it to jvm or kafka://host:port")
+    no_docker = why_no_docker() if named == "auto" else "INTERLAYER_TEST_BROKER=jvm"
+    if no_docker is None:
+        port = choose_port()
+        os.environ["INTERLAYER_KAFKA_PORT"] = str(port)
+        request.getfixturevalue("docker_services")
+        yield connect(f"kafka://127.0.0.1:{port}")
+        return
+    try:
+        broker = start_jvm()
+    except InterlayerError as error:
+        pytest.skip(
+            f"no real Kafka: {no_docker}; {error} -- start Docker, install Java 17 and Maven, or set "
+            "INTERLAYER_TEST_BROKER=kafka://host:port"
+        )
+    with broker:
+        yield broker
+
+
+@pytest.fixture(params=["embedded", "kafka"])
+def broker(request: pytest.FixtureRequest) -> Broker:
+    """Each broker that is there and can do what the test's markers ask for."""
+    if request.param == "embedded":
+        for marker, capability in NEEDS.items():
+            if request.node.get_closest_marker(marker) and capability not in CAPABILITIES["embedded"]:
+                pytest.skip(f"the embedded broker has no {capability} -- runs on a real Kafka")
+    found: Broker = request.getfixturevalue(request.param)
+    return found
