@@ -84,7 +84,7 @@ def make_scratch(capacity: int = 16_384) -> Scratch:
 
 
 @njit(cache=True, nogil=True)
-def level(books, keys, sizes, b, side, i):  # type: ignore[no-untyped-def]
+def level(books, keys, sizes, b, side, i):
     """Price and size of level `i` (0 is the best) of a side of fused book `b`; (0, 0) past its end."""
     book = books[b]
     at = (book.bid_count if side == BIDS else book.ask_count) - 1 - i
@@ -101,19 +101,19 @@ def level(books, keys, sizes, b, side, i):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def net_price(price, side, fee):  # type: ignore[no-untyped-def]
+def net_price(price, side, fee):
     """Signed price after fees: price x (1 + fee) of an ask, -price x (1 - fee) of a bid."""
     return price * (1.0 + fee) if side == ASKS else -(price * (1.0 - fee))
 
 
 @njit(cache=True, nogil=True)
-def pays(ask, bid):  # type: ignore[no-untyped-def]
+def pays(ask, bid):
     """Whether signed net prices cross: -bid above ask by more than 1e-12 of it."""
     return (-bid - ask) * TIE > abs(bid)
 
 
 @njit(cache=True, nogil=True)
-def common_lots(n, instruments, scratch):  # type: ignore[no-untyped-def]
+def common_lots(n, instruments, scratch):
     """Fill `units` and `member_class` for the members with a leg that may trade; number of classes.
 
     Classes are the distinct lots, ascending; a class trades in multiples of the least common multiple
@@ -125,7 +125,7 @@ def common_lots(n, instruments, scratch):  # type: ignore[no-untyped-def]
     while True:
         smallest = MAX_UNIT
         for m in range(n):
-            own = instruments[scratch.members[m]].lot
+            own = max(1, instruments[scratch.members[m]].lot)
             if (scratch.allow[0, m] or scratch.allow[1, m]) and lot < own < smallest:
                 smallest = own
         if smallest == MAX_UNIT:
@@ -140,13 +140,13 @@ def common_lots(n, instruments, scratch):  # type: ignore[no-untyped-def]
             unit *= lot // a
         scratch.units[count] = unit
         for m in range(n):
-            if instruments[scratch.members[m]].lot == lot:
+            if max(1, instruments[scratch.members[m]].lot) == lot:
                 scratch.member_class[m] = count
         count += 1
 
 
 @njit(cache=True, nogil=True)
-def _load(books, keys, sizes, instruments, scratch, side, m, opposite, unit, room):  # type: ignore[no-untyped-def]
+def _load(books, keys, sizes, instruments, scratch, side, m, opposite, unit, room):
     """Levels of a side of member `m` into `raw`, from where it is filled up to; how many.
 
     Only as deep as pays against the best opposite price, and `unit` further: blending with worse
@@ -182,7 +182,7 @@ def _load(books, keys, sizes, instruments, scratch, side, m, opposite, unit, roo
 
 
 @njit(cache=True, nogil=True)
-def _cut(source, count, unit, out, at, stop):  # type: ignore[no-untyped-def]
+def _cut(source, count, unit, out, at, stop):
     """Cut pieces source[:count] into blocks of `unit` at out[at:stop]; the end of the last whole block."""
     block = at
     need = 0
@@ -217,7 +217,7 @@ def _cut(source, count, unit, out, at, stop):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _merge(parts, starts, heads, count, out):  # type: ignore[no-untyped-def]
+def _merge(parts, starts, heads, count, out):
     """Merge `count` cut curves by key; of equal keys the earlier curve goes first. Number of pieces.
 
     The pieces of a block stay together: while one is open, no earlier curve has as low a key.
@@ -240,7 +240,7 @@ def _merge(parts, starts, heads, count, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def merge_side(books, keys, sizes, instruments, scratch, n_members, side, last, opposite):  # type: ignore[no-untyped-def]
+def merge_side(books, keys, sizes, instruments, scratch, n_members, side, last, opposite):
     """Curve of one side over all that may trade in classes 0..last, in blocks of units[last].
 
     `opposite` is the best signed net price of the other side. Returns the number of pieces in
@@ -257,7 +257,8 @@ def merge_side(books, keys, sizes, instruments, scratch, n_members, side, last, 
         if own == 0 and k < last:
             continue
         unit = scratch.units[k]
-        share = len(scratch.parts) // (own + 1)
+        room = len(scratch.parts)
+        share = room // (own + 1)
         sources = 0
         end = 0
         if n > 0:
@@ -269,7 +270,7 @@ def merge_side(books, keys, sizes, instruments, scratch, n_members, side, last, 
                     books, keys, sizes, instruments, scratch, side, m, opposite, unit_beyond, share
                 )
                 scratch.starts[sources] = end
-                end = _cut(scratch.raw, loaded, unit, scratch.parts, end, min(end + share, len(scratch.parts)))
+                end = _cut(scratch.raw, loaded, unit, scratch.parts, end, min(end + share, room))
                 sources += 1
         scratch.starts[sources] = end
         n = _merge(scratch.parts, scratch.starts, scratch.heads, sources, curve)

@@ -17,14 +17,13 @@ from __future__ import annotations
 
 from numba import njit
 
-from strategies.kernels.curve import SUBSETS, TIE, common_lots, level, merge_side, net_price, pays
+from strategies.kernels.curve import SUBSETS, TIE, level, net_price, pays
 from strategies.kernels.layout import ASKS, BIDS, MAX_MEMBERS
-
-FAR = 2**62  # a price no market has: stands for "this side is empty"
+from strategies.kernels.plan import FAR, best_net, solve
 
 
 @njit(cache=True, nogil=True)
-def top_edge(members, books, keys, sizes, instruments):  # type: ignore[no-untyped-def]
+def top_edge(members, books, keys, sizes, instruments):
     """Best net bid over best net ask of another book, as a fraction of that ask; -1 without a pair.
 
     O(members). Not above 0 means that `sweep` finds nothing.
@@ -56,23 +55,13 @@ def top_edge(members, books, keys, sizes, instruments):  # type: ignore[no-untyp
 
 
 @njit(cache=True, nogil=True)
-def _best(scratch, n_members, side):  # type: ignore[no-untyped-def]
-    """Best signed net price of the legs of `side` that may trade."""
-    best = float(FAR)
-    for m in range(n_members):
-        if scratch.allow[side, m] and scratch.top[side, m] < best:
-            best = scratch.top[side, m]
-    return best
-
-
-@njit(cache=True, nogil=True)
-def _legs_in_play(scratch, n_members):  # type: ignore[no-untyped-def]
+def _legs_in_play(scratch, n_members):
     """Legs whose best price pays against the best of the other side, asks first; how many.
 
     The others are disallowed: they never trade.
     """
-    best_ask = _best(scratch, n_members, ASKS)
-    best_bid = _best(scratch, n_members, BIDS)
+    best_ask = best_net(scratch, n_members, ASKS)
+    best_bid = best_net(scratch, n_members, BIDS)
     n = 0
     for side in (ASKS, BIDS):
         for m in range(n_members):
@@ -89,130 +78,7 @@ def _legs_in_play(scratch, n_members):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _matched(asks, n_asks, bids, n_bids, unit, budget):  # type: ignore[no-untyped-def]
-    """Size to match: while the marginal edge pays, and no more than `budget` buys, in whole units.
-
-    Also returns whether the budget cut it short.
-    """
-    size = 0
-    a = b = 0
-    left_a = asks[0].size if n_asks > 0 else 0
-    left_b = bids[0].size if n_bids > 0 else 0
-    while a < n_asks and b < n_bids and pays(asks[a].key, bids[b].key):
-        step = min(left_a, left_b)
-        size += step
-        left_a -= step
-        left_b -= step
-        if left_a == 0:
-            a += 1
-            left_a = asks[a].size if a < n_asks else 0
-        if left_b == 0:
-            b += 1
-            left_b = bids[b].size if b < n_bids else 0
-    free = size
-    at = 0
-    for i in range(n_asks):
-        if at >= size:
-            break
-        price = float(asks[i].price)
-        take = min(asks[i].size, size - at)
-        if price * take > budget:
-            room = min(int(budget / price), take)
-            if price * room > budget:  # the quotient was rounded up
-                room -= 1
-            size = at + room
-            break
-        budget -= price * take
-        at += take
-    return size - size % unit, size < free
-
-
-@njit(cache=True, nogil=True)
-def _fill(scratch, side, size):  # type: ignore[no-untyped-def]
-    """Take `size` from the curve of `side` into the legs."""
-    curve = scratch.curves[side]
-    i = 0
-    while size > 0:
-        piece = curve[i]
-        take = min(piece.size, size)
-        m = piece.member
-        worst = scratch.limits[0, side, m]
-        if scratch.sizes[0, side, m] == 0:
-            worst = piece.price
-        elif side == ASKS:
-            worst = max(worst, piece.price)
-        else:
-            worst = min(worst, piece.price)
-        scratch.limits[0, side, m] = worst
-        scratch.sizes[0, side, m] += take
-        scratch.costs[0, side, m] += float(piece.price) * float(take)
-        size -= take
-        i += 1
-
-
-@njit(cache=True, nogil=True)
-def _bought(scratch, n_members):  # type: ignore[no-untyped-def]
-    """Cost of all buy legs, without fees."""
-    cost = 0.0
-    for m in range(n_members):
-        cost += scratch.costs[0, ASKS, m]
-    return cost
-
-
-@njit(cache=True, nogil=True)
-def _after_fees(scratch, which, n_members, instruments):  # type: ignore[no-untyped-def]
-    """Net gain of a plan without fixed costs, in integer price x size."""
-    gain = 0.0
-    for m in range(n_members):
-        fee = instruments[scratch.members[m]].fee
-        gain += scratch.costs[which, BIDS, m] * (1.0 - fee)
-    for m in range(n_members):
-        fee = instruments[scratch.members[m]].fee
-        gain -= scratch.costs[which, ASKS, m] * (1.0 + fee)
-    return gain
-
-
-@njit(cache=True, nogil=True)
-def _solve(books, keys, sizes, instruments, scratch, n_members, budget):  # type: ignore[no-untyped-def]
-    """Best plan of the legs that may trade, into row 1 of sizes, limits, costs; its gain after fees.
-
-    Also returns whether the plan is exactly optimal: one common lot, and not cut short by the budget.
-    """
-    scratch.sizes[1] = 0
-    scratch.limits[1] = 0
-    scratch.costs[1] = 0.0
-    best_ask = _best(scratch, n_members, ASKS)
-    best_bid = _best(scratch, n_members, BIDS)
-    best = 0.0
-    if not pays(best_ask, best_bid):
-        return best, True
-    classes = common_lots(n_members, instruments, scratch)
-    exact = classes == 1
-    for last in range(classes - 1, -1, -1):
-        scratch.sizes[0] = 0
-        scratch.limits[0] = 0
-        scratch.costs[0] = 0.0
-        for k in range(last, -1, -1):
-            n_asks = merge_side(books, keys, sizes, instruments, scratch, n_members, ASKS, k, best_bid)
-            n_bids = merge_side(books, keys, sizes, instruments, scratch, n_members, BIDS, k, best_ask)
-            left = budget - _bought(scratch, n_members)
-            size, short = _matched(
-                scratch.curves[ASKS], n_asks, scratch.curves[BIDS], n_bids, scratch.units[k], left
-            )
-            exact = exact and not short
-            _fill(scratch, ASKS, size)
-            _fill(scratch, BIDS, size)
-        gain = _after_fees(scratch, 0, n_members, instruments)
-        if gain > best:
-            best = gain
-            scratch.sizes[1] = scratch.sizes[0]
-            scratch.limits[1] = scratch.limits[0]
-            scratch.costs[1] = scratch.costs[0]
-    return best, exact
-
-
-@njit(cache=True, nogil=True)
-def _fixed_costs(scratch, n_members, instruments):  # type: ignore[no-untyped-def]
+def _fixed_costs(scratch, n_members, instruments):
     """Fixed costs of the best plan's legs, quote currency."""
     cost = 0.0
     for side in (ASKS, BIDS):
@@ -223,14 +89,14 @@ def _fixed_costs(scratch, n_members, instruments):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True, nogil=True)
-def _too_small(scratch, side, m, instruments, value):  # type: ignore[no-untyped-def]
+def _too_small(scratch, side, m, instruments, value):
     """Whether a leg of the best plan misses its minimum notional (by more than float64's rounding)."""
     least = instruments[scratch.members[m]].min_notional
     return scratch.costs[1, side, m] * value < least - least / TIE
 
 
 @njit(cache=True, nogil=True)
-def _broken(scratch, n_members, instruments, value):  # type: ignore[no-untyped-def]
+def _broken(scratch, n_members, instruments, value):
     """Whether a leg of the best plan is too small, or a book both buys and sells.
 
     The latter takes a book that crosses itself after fees (a rebate): it would trade with itself.
@@ -245,7 +111,7 @@ def _broken(scratch, n_members, instruments, value):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, nogil=True)
-def _least_fixed(scratch, n_legs, mask, instruments):  # type: ignore[no-untyped-def]
+def _least_fixed(scratch, n_legs, mask, instruments):
     """Fixed costs of the cheapest buy and the cheapest sell leg of a subset; -1 where a side has none."""
     buy = sell = -1.0
     for j in range(n_legs):
@@ -259,7 +125,7 @@ def _least_fixed(scratch, n_legs, mask, instruments):  # type: ignore[no-untyped
 
 
 @njit(cache=True, nogil=True)
-def _allow(scratch, n_legs, mask):  # type: ignore[no-untyped-def]
+def _allow(scratch, n_legs, mask):
     """Let the legs of `mask` trade, and no others."""
     scratch.allow[:] = 0
     for j in range(n_legs):
@@ -268,7 +134,7 @@ def _allow(scratch, n_legs, mask):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _best_subset(books, keys, sizes, instruments, scratch, n_members, n_legs, budget, value, prune):  # type: ignore[no-untyped-def]
+def _best_subset(books, keys, sizes, instruments, scratch, n_members, n_legs, budget, value, prune):
     """The subset of at most SUBSETS legs in play whose plan holds and earns most; 0 if none earns.
 
     From all legs down; a subset earns no more than any that holds it, so with `prune` what cannot
@@ -290,7 +156,7 @@ def _best_subset(books, keys, sizes, instruments, scratch, n_members, n_legs, bu
             scratch.bounds[mask] = bound
             continue
         _allow(scratch, n_legs, mask)
-        gain, _ = _solve(books, keys, sizes, instruments, scratch, n_members, budget)
+        gain, _ = solve(books, keys, sizes, instruments, scratch, n_members, budget)
         scratch.bounds[mask] = gain * value
         if not _broken(scratch, n_members, instruments, value):
             net = gain * value - _fixed_costs(scratch, n_members, instruments)
@@ -301,7 +167,7 @@ def _best_subset(books, keys, sizes, instruments, scratch, n_members, n_legs, bu
 
 
 @njit(cache=True, nogil=True)
-def _drop_worst(scratch, n_members, instruments, value):  # type: ignore[no-untyped-def]
+def _drop_worst(scratch, n_members, instruments, value):
     """Disallow the leg of the best plan that should go first; False where none should.
 
     A leg that is too small, or of a book that trades with itself, goes before one that only earns
@@ -338,11 +204,11 @@ def _drop_worst(scratch, n_members, instruments, value):  # type: ignore[no-unty
 
 
 @njit(cache=True, nogil=True)
-def _plan(books, keys, sizes, instruments, scratch, n_members, budget, value, min_net):  # type: ignore[no-untyped-def]
+def _plan(books, keys, sizes, instruments, scratch, n_members, budget, value, min_net):
     """Leave the plan to follow in row 1 of sizes, limits, costs; its net gain, 0 where there is none."""
     while True:
         n_legs = _legs_in_play(scratch, n_members)
-        gain, prune = _solve(books, keys, sizes, instruments, scratch, n_members, budget)
+        gain, prune = solve(books, keys, sizes, instruments, scratch, n_members, budget)
         least = _least_fixed(scratch, n_legs, -1, instruments)
         if gain <= 0.0 or gain * value - least < min_net:
             return 0.0
@@ -357,14 +223,14 @@ def _plan(books, keys, sizes, instruments, scratch, n_members, budget, value, mi
             if best == 0:
                 return 0.0
             _allow(scratch, n_legs, best)
-            gain, prune = _solve(books, keys, sizes, instruments, scratch, n_members, budget)
+            gain, prune = solve(books, keys, sizes, instruments, scratch, n_members, budget)
             return gain * value - _fixed_costs(scratch, n_members, instruments)
         if not _drop_worst(scratch, n_members, instruments, value):
             return gain * value - fixed
 
 
 @njit(cache=True, nogil=True)
-def _prepare(members, books, keys, sizes, instruments, scratch):  # type: ignore[no-untyped-def]
+def _prepare(members, books, keys, sizes, instruments, scratch):
     """Sort the members by book, so that their order means nothing, and read their best prices."""
     n = len(members)
     if n > MAX_MEMBERS:
@@ -385,7 +251,7 @@ def _prepare(members, books, keys, sizes, instruments, scratch):  # type: ignore
 
 
 @njit(cache=True, nogil=True)
-def sweep(  # type: ignore[no-untyped-def]
+def sweep(
     members, books, keys, sizes, instruments, price_unit, size_unit, max_notional, min_net, legs, scratch
 ):
     """Best joint trade over the books `members` of one product.
@@ -401,9 +267,7 @@ def sweep(  # type: ignore[no-untyped-def]
     """
     n_members = _prepare(members, books, keys, sizes, instruments, scratch)
     value = price_unit * size_unit
-    net = _plan(
-        books, keys, sizes, instruments, scratch, n_members, max_notional / value, value, min_net
-    )
+    net = _plan(books, keys, sizes, instruments, scratch, n_members, max_notional / value, value, min_net)
     if net <= 0.0 or net < min_net:
         return 0, 0, 0.0, 0.0, 0.0
     n_legs = 0
