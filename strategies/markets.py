@@ -64,7 +64,7 @@ class Venue(Model):
     fixed_cost: float = Field(0.0, ge=0, description="cost of one leg whatever its size (gas), quote currency")
     latency_ms: float = Field(0.0, ge=0, description="time from our signal to the venue, ms")
     max_age_ms: int = Field(2_000, gt=0, description="a book not heard of for longer is stale, ms")
-    uncross: bool = Field(False, description="true only where the venue's rules say how (dYdX v4)")
+    shared_update_ids: bool = Field(False, description="l1 and l2 carry the same update ids (Binance)")
 
 
 class Instrument(Model):

@@ -40,6 +40,7 @@ class Reason(StrEnum):
     LOG_START_JUMPED = "log_start_jumped"
     MERGE_LIMIT_HIT = "merge_limit_hit"
     SEQUENCE_REPEATED = "sequence_repeated"
+    CONTRADICTION = "contradiction"
 
     @property
     def sentence(self) -> str:
@@ -99,6 +100,7 @@ _MEANING = MappingProxyType(
             "one topic did not wait any longer for the other: out of receive order",
             "ms",
         ),
+        Reason.CONTRADICTION: ("an update's id is older than its book although the feed's sequence goes on", ""),
         Reason.SEQUENCE_REPEATED: ("a feed's sequence came again with other content, or two feeds run", ""),
     }
 )

@@ -73,7 +73,8 @@ INSTRUMENT = np.dtype(
         ("tick", "i8"),
         ("depth", "i8"),  # levels kept a side
         ("venue_cuts", "i8"),  # 1: the venue's book ends at `depth` and it resends what comes back
-        ("uncross", "i8"),  # 1: the venue's rules say to uncross (dYdX)
+        ("capacity", "i8"),  # levels that fit a side before the worst are cut off
+        ("shared_ids", "i8"),  # 1: l1 and l2 carry the same update ids (Binance's u)
         ("has_l1", "i8"),
         ("has_l2", "i8"),
         ("max_age", "i8"),  # ns
@@ -101,3 +102,122 @@ LEG = np.dtype(
 )
 MAX_MEMBERS = 32  # books of one product
 MAX_LEGS = 64  # each member may buy and sell
+
+# One checked record of book.l1 or book.l2, made by kernels.read: shape (n,).
+RECORD = np.dtype(
+    [
+        ("status", "i8"),  # 0, or a code of schemas.reasons
+        ("book", "i8"),
+        ("level", "i8"),
+        ("kind", "i8"),
+        ("state", "i8"),
+        ("checksum", "i8"),
+        ("key_frame", "i8"),
+        ("recorded", "i8"),
+        ("session", "i8"),
+        ("sequence", "i8"),
+        ("update_id", "i8"),
+        ("event_time", "i8"),
+        ("receive_time", "i8"),
+        ("offset", "i8"),
+        ("bid_start", "i8"),  # into items; a level is two items, price and size
+        ("bid_count", "i8"),
+        ("ask_start", "i8"),
+        ("ask_count", "i8"),
+    ]
+)
+QUOTE, SNAPSHOT, DELTA, CLEAR, HEARTBEAT = 0, 1, 2, 3, 4  # UpdateKind
+CHECKSUM_WRONG = 2
+
+# What is compared: array of shape (n_products,).
+PRODUCT = np.dtype(
+    [
+        ("group", "i8"),
+        ("first", "i8"),  # its books are members[first : first + count]
+        ("count", "i8"),
+        ("price_unit", "f8"),  # 10^price_exponent
+        ("size_unit", "f8"),
+        ("max_notional", "f8"),
+        ("min_net_bps", "f8"),
+        ("min_net_quote", "f8"),
+        ("close_bps", "f8"),
+        ("update_size", "f8"),  # fraction of the size last published
+        ("update_bps", "f8"),
+        ("ttl", "i8"),  # ns
+        ("valid", "i8"),  # ns
+        ("refusal_interval", "i8"),  # ns
+    ]
+)
+
+# The open episode of a product, if any: array of shape (n_products,).
+EPISODE = np.dtype(
+    [
+        ("open", "i8"),
+        ("opened_time", "i8"),
+        ("open_source", "i8"),  # topic index and offset of what opened it
+        ("open_offset", "i8"),
+        ("legs", "i8"),
+        ("size", "i8"),
+        ("edge_bps", "f8"),  # net, as last published
+    ]
+)
+
+GROUP = np.dtype([("sequence", "i8"), ("halted", "i8")])
+
+# The engine's own scalars: array of shape (1,).
+CLOCK = np.dtype(
+    [
+        ("time", "i8"),  # stream time: the largest receive time believed so far, 0 before the first
+        ("provisional", "i8"),  # 1 while it rests on a single record
+        ("pending", "i8"),  # a receive time too far ahead, waiting for a second one near it
+        ("jump_limit", "i8"),
+        ("deadline", "i8"),  # stream time at which an open episode must be looked at again
+        ("halted", "i8"),  # kill of scope all, or of this strategy
+        ("gate", "i8"),  # 1 while commands are confirmed: OPEN and UPDATE may be published
+    ]
+)
+
+# What a step puts out: array of shape (capacity,).
+EVENT = np.dtype(
+    [
+        ("what", "i8"),  # OPEN, UPDATE, CLOSE or REFUSAL
+        ("code", "i8"),  # cause of a close, reason of a refusal
+        ("product", "i8"),
+        ("book", "i8"),  # -1: none in particular
+        ("source", "i8"),  # topic index, CONTROL for a control input
+        ("offset", "i8"),
+        ("time", "i8"),
+        ("open_source", "i8"),
+        ("open_offset", "i8"),
+        ("sequence", "i8"),
+        ("legs", "i8"),
+        ("size", "i8"),
+        ("gross", "f8"),
+        ("net", "f8"),
+        ("notional", "f8"),
+        ("value", "f8"),
+        ("limit", "f8"),
+        ("suppressed", "i8"),
+        ("recorded", "i8"),
+    ]
+)
+OPEN, UPDATE, CLOSE, REFUSAL = 0, 1, 2, 3
+CONTROL = 2  # source of an event that no record caused
+CAUSE_NONE, EDGE_GONE, CAUSE_STALE, CAUSE_GAP, HALTED, EXPIRED = 0, 1, 2, 3, 4, 5  # Cause
+
+# Reasons of refusals made in kernels; strategies.risk names them.
+(
+    R_NOT_SYNCED,
+    R_TOO_OLD,
+    R_EDGE_BPS,
+    R_EDGE_QUOTE,
+    R_HALTED,
+    R_GATE_CLOSED,
+    R_SEQUENCE_GAP,
+    R_CROSSED,
+    R_KEY_FRAME,
+    R_CLOCK_JUMP,
+    R_CONTRADICTION,
+    R_CHECKSUM,
+) = range(12)
+N_REASONS = 12

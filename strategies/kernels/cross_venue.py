@@ -1,0 +1,273 @@
+"""One asset on several venues: find what can be earned now, and lead its episode from OPEN to CLOSE."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from strategies.kernels.apply import net_tops
+from strategies.kernels.emit import copy_legs, refuse, signal
+from strategies.kernels.fuse import fuse
+from strategies.kernels.layout import (
+    ASKS,
+    BIDS,
+    CAUSE_GAP,
+    CAUSE_NONE,
+    CAUSE_STALE,
+    CLOSE,
+    CONTROL,
+    CROSSED,
+    EDGE_GONE,
+    EMPTY,
+    EXPIRED,
+    HALTED,
+    L1,
+    L2,
+    OPEN,
+    R_EDGE_BPS,
+    R_EDGE_QUOTE,
+    R_GATE_CLOSED,
+    R_HALTED,
+    R_NOT_SYNCED,
+    R_TOO_OLD,
+    SYNCED,
+    UPDATE,
+)
+from strategies.kernels.sweep import sweep
+
+FOREVER = np.iinfo(np.int64).max
+BPS = 1e4
+
+
+@njit(cache=True, nogil=True)
+def age_of(state, b):
+    """Stream time since the book's ruling level was last heard of, ns."""
+    level = L2 if state.instruments[b].has_l2 == 1 else L1
+    return state.clock[0].time - state.channels[b, level].alive_time
+
+
+@njit(cache=True, nogil=True)
+def fault_of(state, b):
+    """Why the book may not be traded on: a cause, CAUSE_NONE if it may."""
+    if state.venues_halted[state.instruments[b].venue] != 0:
+        return HALTED
+    if state.books[b].state == SYNCED:
+        return CAUSE_NONE if age_of(state, b) <= state.instruments[b].max_age else CAUSE_STALE
+    return CAUSE_GAP
+
+
+@njit(cache=True, nogil=True)
+def gather(state, p):
+    """Fill `usable` with the books that may be traded on; returns their number and best net prices.
+
+    Also returns the best net prices over all books that hold anything, and the book whose fault keeps
+    the better ones out.
+    """
+    product = state.products[p]
+    n = 0
+    bid = -np.inf
+    ask = np.inf
+    any_bid = -np.inf
+    any_ask = np.inf
+    barred = -1
+    for i in range(product.first, product.first + product.count):
+        b = state.members[i]
+        b_bid = state.tops[b, BIDS]
+        b_ask = state.tops[b, ASKS]
+        if fault_of(state, b) == CAUSE_NONE:
+            state.usable[n] = b
+            n += 1
+            bid = max(bid, b_bid)
+            ask = min(ask, b_ask)
+        elif state.books[b].state != EMPTY and state.books[b].state != CROSSED:
+            if b_bid > any_bid or b_ask < any_ask:
+                barred = b
+            any_bid = max(any_bid, b_bid)
+            any_ask = min(any_ask, b_ask)
+    return n, bid, ask, max(bid, any_bid), min(ask, any_ask), barred
+
+
+@njit(cache=True, nogil=True)
+def moved(state, p, legs, size, edge_bps):
+    """True where what was found differs from what was last published by a named amount."""
+    episode = state.episodes[p]
+    product = state.products[p]
+    if legs != episode.legs:
+        return True
+    for i in range(legs):
+        if state.found[i].book != state.legs[p, i].book or state.found[i].side != state.legs[p, i].side:
+            return True
+    if abs(size - episode.size) > product.update_size * episode.size:
+        return True
+    return abs(edge_bps - episode.edge_bps) > product.update_bps
+
+
+@njit(cache=True, nogil=True)
+def broken_leg(state, p):
+    """Cause that ends an open episode because of one of its books, or CAUSE_NONE."""
+    for i in range(state.episodes[p].legs):
+        cause = fault_of(state, state.legs[p, i].book)
+        if cause != CAUSE_NONE:
+            return cause
+    return CAUSE_NONE
+
+
+@njit(cache=True, nogil=True)
+def deadline_of(state, p):
+    """Stream time from which an open episode may be over without any update of its books."""
+    episode = state.episodes[p]
+    deadline = episode.opened_time + state.products[p].ttl
+    now = state.clock[0].time
+    for i in range(episode.legs):
+        b = state.legs[p, i].book
+        deadline = min(deadline, now - age_of(state, b) + state.instruments[b].max_age + 1)
+    return deadline
+
+
+@njit(cache=True, nogil=True)
+def close(state, n, p, cause, source, offset):
+    """End the open episode."""
+    episode = state.episodes[p]
+    n = signal(state, n, CLOSE, cause, p, source, offset, episode.legs, 0, 0.0, 0.0, 0.0)
+    episode.open = 0
+    episode.legs = 0
+    return n
+
+
+@njit(cache=True, nogil=True)
+def publish(state, n, what, p, source, offset, legs, size, gross, net, notional):
+    """Emit OPEN or UPDATE and remember what was said."""
+    episode = state.episodes[p]
+    if what == OPEN:
+        episode.open = 1
+        episode.opened_time = state.clock[0].time
+        episode.open_source = source
+        episode.open_offset = offset
+    episode.legs = legs
+    episode.size = size
+    episode.edge_bps = BPS * net / notional
+    copy_legs(state.found, state.legs[p], legs)
+    state.clock[0].deadline = min(state.clock[0].deadline, deadline_of(state, p))
+    return signal(state, n, what, CAUSE_NONE, p, source, offset, legs, size, gross, net, notional)
+
+
+@njit(cache=True, nogil=True)
+def solve(state, p, usable, min_net):
+    """Joint optimum over the usable books, into `found`."""
+    product = state.products[p]
+    return sweep(
+        state.usable[:usable],
+        state.books,
+        state.keys,
+        state.sizes,
+        state.instruments,
+        product.price_unit,
+        product.size_unit,
+        product.max_notional,
+        min_net,
+        state.found,
+        state.scratch,
+    )
+
+
+@njit(cache=True, nogil=True)
+def is_halted(state, p):
+    """True where a kill covers the product's group, the strategy or all."""
+    return state.clock[0].halted != 0 or state.groups[state.products[p].group].halted != 0
+
+
+@njit(cache=True, nogil=True)
+def look_open(state, n, p, source, offset):
+    """An update of a product whose episode is open."""
+    cause = broken_leg(state, p)
+    if cause != CAUSE_NONE:
+        return close(state, n, p, cause, source, offset)
+    episode = state.episodes[p]
+    product = state.products[p]
+    if state.clock[0].time - episode.opened_time >= product.ttl:
+        return close(state, n, p, EXPIRED, source, offset)
+    usable, bid, ask, _, _, _ = gather(state, p)
+    if not bid > ask:
+        return close(state, n, p, EDGE_GONE, source, offset)
+    legs, size, gross, net, notional = solve(state, p, usable, 0.0)
+    if legs == 0 or BPS * net / notional < product.close_bps:
+        return close(state, n, p, EDGE_GONE, source, offset)
+    if state.clock[0].gate == 1 and moved(state, p, legs, size, BPS * net / notional):
+        return publish(state, n, UPDATE, p, source, offset, legs, size, gross, net, notional)
+    return n
+
+
+@njit(cache=True, nogil=True)
+def look_closed(state, n, p, source, offset):
+    """An update of a product without an open episode: OPEN, or say why not."""
+    usable, bid, ask, any_bid, any_ask, barred = gather(state, p)
+    product = state.products[p]
+    if not bid > ask:
+        if any_bid > any_ask and barred >= 0:
+            cause = fault_of(state, barred)
+            if cause == CAUSE_STALE:
+                limit = state.instruments[barred].max_age
+                return refuse(state, n, p, R_TOO_OLD, barred, age_of(state, barred), limit, source, offset)
+            reason = R_HALTED if cause == HALTED else R_NOT_SYNCED
+            return refuse(state, n, p, reason, barred, state.books[barred].state, SYNCED, source, offset)
+        return n
+    legs, size, gross, net, notional = solve(state, p, usable, product.min_net_quote)
+    if legs == 0 or net < product.min_net_quote:
+        value = net if legs > 0 else 0.0
+        return refuse(state, n, p, R_EDGE_QUOTE, -1, value, product.min_net_quote, source, offset)
+    edge_bps = BPS * net / notional
+    if edge_bps < product.min_net_bps:
+        return refuse(state, n, p, R_EDGE_BPS, -1, edge_bps, product.min_net_bps, source, offset)
+    if is_halted(state, p):
+        return refuse(state, n, p, R_HALTED, -1, 1.0, 0.0, source, offset)
+    if state.clock[0].gate == 0:
+        return refuse(state, n, p, R_GATE_CLOSED, -1, 0.0, 1.0, source, offset)
+    return publish(state, n, OPEN, p, source, offset, legs, size, gross, net, notional)
+
+
+@njit(cache=True, nogil=True)
+def look(state, n, p, source, offset):
+    """One book of product p has changed; returns the number of events."""
+    if state.episodes[p].open == 1:
+        return look_open(state, n, p, source, offset)
+    if state.products[p].count < 2:
+        return n
+    return look_closed(state, n, p, source, offset)
+
+
+@njit(cache=True, nogil=True)
+def sweep_deadlines(state, n, source, offset):
+    """Close what has expired or rests on a book that fell silent; sets the next deadline."""
+    now = state.clock[0].time
+    nearest = FOREVER
+    for p in range(len(state.episodes)):
+        if state.episodes[p].open == 0:
+            continue
+        cause = broken_leg(state, p)
+        if cause == CAUSE_NONE and now - state.episodes[p].opened_time >= state.products[p].ttl:
+            cause = EXPIRED
+        if cause != CAUSE_NONE:
+            n = close(state, n, p, cause, source, offset)
+        else:
+            nearest = min(nearest, deadline_of(state, p))
+    state.clock[0].deadline = nearest
+    return n
+
+
+@njit(cache=True, nogil=True)
+def halt(state, n, offset):
+    """Close every open episode that a kill now covers, or all while the gate is shut."""
+    for p in range(len(state.episodes)):
+        if state.episodes[p].open == 0:
+            continue
+        if is_halted(state, p) or state.clock[0].gate == 0 or broken_leg(state, p) == HALTED:
+            n = close(state, n, p, HALTED, CONTROL, offset)
+    return n
+
+
+@njit(cache=True, nogil=True)
+def refresh(state):
+    """Bring every fused book up to date after their channels were changed from outside."""
+    for b in range(len(state.books)):
+        fuse(state.channels, state.books, state.instruments, state.keys, state.sizes, b)
+        net_tops(state, b)
