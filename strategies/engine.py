@@ -150,9 +150,7 @@ class Engine:
                 clock = self.state.clock
                 if clock["time"][0] > 0:
                     clock["time"][0] += ns
-                self._collect(
-                    cross_venue.sweep_deadlines(self.state, 0, layout.CONTROL, self.controls), outputs
-                )
+                self._close_overdue(outputs)
             case Order(command, _):
                 reason = self.standing.latch.verdict(command)
                 self._stand(Standing(self.standing.latch.apply(command), self.standing.closed), outputs)
@@ -165,9 +163,7 @@ class Engine:
                 states = self.state.channels["state"][:, source]
                 states[states != layout.EMPTY] = layout.GAP
                 cross_venue.refresh(self.state)
-                self._collect(
-                    cross_venue.sweep_deadlines(self.state, 0, layout.CONTROL, self.controls), outputs
-                )
+                self._close_overdue(outputs)
                 outputs.risk_events.append(
                     describe.control_event(
                         self,
@@ -188,6 +184,11 @@ class Engine:
                     )
                 )
         return outputs
+
+    def _close_overdue(self, outputs: Outputs) -> None:
+        """Close what has expired or rests on a book that fell silent or broke."""
+        n = cross_venue.sweep_deadlines(self.state, 0, layout.CONTROL, self.controls)
+        self._collect(n, outputs)
 
     def _stand(self, standing: Standing, outputs: Outputs) -> None:
         """Put the latch and the gate in force, and close what they now cover."""
@@ -217,7 +218,7 @@ class Engine:
             if isinstance(verdict, Approved):
                 outputs.signals.append(verdict)
             else:
-                outputs.risk_events += _refusals(self, signal, verdict)
+                outputs.risk_events.extend(_refusals(self, signal, verdict))
 
 
 def _refusals(engine: Engine, signal: Signal, verdict: Refused) -> list[RiskEvent]:

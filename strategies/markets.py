@@ -61,7 +61,7 @@ class Venue(Model):
 
     layer: Literal["base", "rollup"]
     taker_fee_bps: float = Field(ge=-100, le=1_000)
-    fixed_cost: float = Field(0.0, ge=0, description="cost of one leg whatever its size (gas), quote currency")
+    fixed_cost: float = Field(0.0, ge=0, description="cost of a leg of any size (gas), quote currency")
     latency_ms: float = Field(0.0, ge=0, description="time from our signal to the venue, ms")
     max_age_ms: int = Field(2_000, gt=0, description="a book not heard of for longer is stale, ms")
     shared_update_ids: bool = Field(False, description="l1 and l2 carry the same update ids (Binance)")
@@ -82,7 +82,7 @@ class Instrument(Model):
     inverse: bool = False
     groups: tuple[Name, ...] = Field((), description="groups that need this book; by default its base asset")
     depth: int = Field(400, ge=1, le=5_000, description="levels kept a side")
-    venue_cuts: bool = Field(False, description="the venue's book ends at `depth` and levels that come back are resent")
+    venue_cuts: bool = Field(False, description="the venue cuts its book at `depth`")
     channels: tuple[Literal["l1", "l2"], ...] = ("l1", "l2")
 
     @model_validator(mode="after")

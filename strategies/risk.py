@@ -100,7 +100,7 @@ _MEANING = MappingProxyType(
             "one topic did not wait any longer for the other: out of receive order",
             "ms",
         ),
-        Reason.CONTRADICTION: ("an update's id is older than its book although the feed's sequence goes on", ""),
+        Reason.CONTRADICTION: ("an update's id is older than its book, but its sequence is not", ""),
         Reason.SEQUENCE_REPEATED: ("a feed's sequence came again with other content, or two feeds run", ""),
     }
 )
