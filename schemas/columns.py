@@ -1,4 +1,4 @@
-"""A batch of messages into arrays, and back, without a Python object per record."""
+"""A batch of messages into arrays, without a Python object per record."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ import numpy as np
 
 from schemas import kernels
 from schemas.batch import Bytes, Ints, Messages
-from schemas.catalog import Schema, fingerprint
-from schemas.program import Array, compile_program
+from schemas.catalog import Schema, fingerprint, schema
+from schemas.encoder import Encoder
+from schemas.kernels import frozen
+from schemas.program import Array, Program, compile_program
+from schemas.reasons import Reason
+from schemas.writers import Check, Lookup, Writers
+
+__all__ = ["Columns", "Decoder", "Encoder", "warm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,45 +38,90 @@ class Columns:
 
 
 class Decoder:
-    """Decodes the records of one schema, as of docs/decisions/0001-plan.md.
+    """Decodes the records of one schema into the slots of docs/decisions/0001-plan.md.
 
-    `slots` maps a field to its first slot. `ids` are the Confluent ids of this very schema.
+    `slots` maps a field to its first slot, `width` is the number of slots. Single-object encoding is
+    read always; `ids` are the Confluent ids of this very schema, and `lookup` tells the writer's
+    schema of an id not met before (None where there is none; what it raises, `decode` raises).
+    Records of committed previous versions, or of a looked-up schema, are converted one by one.
+
+    Raises UnsupportedSchemaError where columns cannot hold the schema.
     """
 
-    def __init__(self, schema: Schema | str, ids: Iterable[int] = ()) -> None:
-        program = compile_program(schema)
-        self.slots: Mapping[str, int] = program.slots
-        self.width: int = program.width
+    def __init__(
+        self,
+        schema: Schema | str,
+        ids: Iterable[int] = (),
+        lookup: Lookup | None = None,
+    ) -> None:
+        self._program: Program = compile_program(schema)
+        self.slots: Mapping[str, int] = self._program.slots
+        self.width: int = self._program.width
         self.fingerprint: int = fingerprint(schema)
-        self._program = program
         self._signed = int(np.uint64(self.fingerprint).astype(np.int64))
         self._ids = np.array(sorted(ids), np.int64)
+        self._writers = Writers(schema, lookup, _checker)
 
     def array(self, name: str) -> Array:
         """Width and slots of the elements of array `name`."""
         return self._program.arrays[name]
 
     def decode(self, messages: Messages) -> Columns:
-        """Decode all messages."""
+        """Decode all messages; no byte of one can change what comes of another.
+
+        Raises ValueError where `starts` and `lengths` point outside of `data`.
+        """
+        columns = self._decode(messages)
+        unknown = np.flatnonzero(columns.status == Reason.UNKNOWN_SCHEMA)
+        if len(unknown) and self._writers:
+            return self._convert(messages, columns, unknown)
+        return columns
+
+    def _decode(self, messages: Messages) -> Columns:
         n, width = len(messages), self.width
-        data, starts, lengths = _frozen(messages)
+        data = frozen(messages.data, np.uint8)
+        starts, lengths = frozen(messages.starts, np.int64), frozen(messages.lengths, np.int64)
         slots, least = self._program.density
+        # Never touched, never resident: the pages that no element fills cost no memory.
         room = int(np.maximum(lengths, 0).sum()) * slots // least + 1
         out = np.empty(n * width + room, np.int64)
         status = np.empty(n, np.int64)
-        scratch = np.empty(1, np.float32), np.empty(1, np.float64)
         used = kernels.decode(
-            data, starts, lengths, self._program.table, width, self._signed, self._ids, out, status, *scratch
+            data, starts, lengths, self._program.table, width, self._signed, self._ids, out, status
         )
-        rows, items = out[: n * width].reshape(n, width), out[n * width : used]
-        return Columns(rows, items, status, data)
+        if used < 0:
+            raise ValueError(f"message {-1 - used} does not lie within the {len(data)} bytes of the buffer")
+        return Columns(out[: n * width].reshape(n, width), out[n * width : used], status, data)
+
+    def _convert(self, messages: Messages, columns: Columns, unknown: Ints) -> Columns:
+        """Decode once more, the records at `unknown` as converted from their writer's schema."""
+        verdicts = {int(i): self._writers.convert(messages[i] or b"") for i in unknown}
+        found = {i: verdict for i, verdict in verdicts.items() if isinstance(verdict, bytes)}
+        if found:
+            added = Messages.of(list(found.values()))
+            starts, lengths = messages.starts.copy(), messages.lengths.copy()
+            at = np.fromiter(found, np.int64, len(found))
+            starts[at], lengths[at] = added.starts + len(messages.data), added.lengths
+            columns = self._decode(Messages(np.concatenate([messages.data, added.data]), starts, lengths))
+        for i, verdict in verdicts.items():
+            if isinstance(verdict, Reason):
+                columns.status[i] = verdict
+        return columns
 
 
-def _frozen(messages: Messages) -> tuple[Bytes, Ints, Ints]:
-    """The arrays of `messages`, contiguous and read-only, so that the kernel is compiled for one type."""
-    data = np.ascontiguousarray(messages.data, np.uint8).view()
-    starts = np.ascontiguousarray(messages.starts, np.int64).view()
-    lengths = np.ascontiguousarray(messages.lengths, np.int64).view()
-    for array in (data, starts, lengths):
-        array.flags.writeable = False
-    return data, starts, lengths
+def warm() -> None:
+    """Compile the kernels, or load them from numba's cache, by decoding and encoding one record."""
+    record = schema("BookUpdate")
+    decoder, encoder = Decoder(record), Encoder(record)
+    rows = np.zeros((1, encoder.width), np.int64)
+    decoder.decode(encoder.encode(rows, np.zeros(0, np.int64), np.zeros(0, np.uint8)))
+
+
+def _checker(schema: Schema) -> Check:
+    """The test whether a message is a well-formed record of `schema`, by the kernel that reads all others."""
+    decoder = Decoder(schema)
+
+    def check(message: bytes) -> Reason:
+        return Reason(int(decoder._decode(Messages.of([message])).status[0]))
+
+    return check

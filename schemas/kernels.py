@@ -19,8 +19,7 @@ from schemas.reasons import Reason
 
 Cell: TypeAlias = Any  # an int64, or the Python int it came from
 Pair: TypeAlias = tuple[Any, Any]
-Floats: TypeAlias = npt.NDArray[np.float32]
-Doubles: TypeAlias = npt.NDArray[np.float64]
+Number = TypeVar("Number", bound=np.generic)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # numba counts references to every array that a helper is given, and an atomic addition or two a field
@@ -51,6 +50,13 @@ TOP_BITS = -0x7F7F7F7F7F7F7F80  # 0x80 in each of eight bytes, as an int64
 LOW_BITS = 0x7F7F7F7F7F7F7F7F
 ONES = 0x0101010101010101
 BYTES_BY_STOP = 0x0102030405060708  # times 1 << 8k it has k + 1 in its top byte
+
+
+def frozen(array: npt.NDArray[Number], kind: type[Number]) -> npt.NDArray[Number]:
+    """Contiguous and read-only, so that the kernels are compiled for one type."""
+    view = np.ascontiguousarray(array, kind).view()
+    view.flags.writeable = False
+    return view
 
 
 @inlined
@@ -234,8 +240,8 @@ def read_bytes(data: Bytes, pos: Cell, end: Cell, text: Cell) -> Pair:
 
 
 @inlined
-def read_fixed(data: Bytes, pos: Cell, end: Cell, op: Cell, f4: Floats, f8: Doubles) -> Pair:
-    """A boolean, or the float64 bits of a float or double; `f4`, `f8` are scratch of one element."""
+def read_fixed(data: Bytes, pos: Cell, end: Cell, op: Cell) -> Pair:
+    """A boolean, or the float64 bits of a float or double."""
     size = 1 if op == BOOLEAN else 4 if op == FLOAT else 8
     if size > end - pos:
         return 0, -TRUNCATED
@@ -243,9 +249,7 @@ def read_fixed(data: Bytes, pos: Cell, end: Cell, op: Cell, f4: Floats, f8: Doub
     if op == BOOLEAN and bits > 1:
         return 0, -BAD_BOOLEAN
     if op == FLOAT:
-        f4.view(np.int32)[0] = np.int32(bits)
-        f8[0] = f4[0]
-        bits = f8.view(np.int64)[0]
+        bits = np.float64(np.int32(bits).view(np.float32)).view(np.int64)
     return bits, pos + size
 
 
@@ -259,8 +263,6 @@ def read_record(
     row: Cell,
     origin: Cell,
     used: Cell,
-    f4: Floats,
-    f8: Doubles,
 ) -> Pair:
     """One record's body into `out` from `row` on, elements from `used` on; return (position, used).
 
@@ -317,7 +319,7 @@ def read_record(
                 base = row
                 pc = table[pc, 4] - 1
         elif op in (BOOLEAN, FLOAT, DOUBLE):
-            out[slot], pos = read_fixed(data, pos, end, op, f4, f8)
+            out[slot], pos = read_fixed(data, pos, end, op)
         else:
             return pos, used
         if pos < 0:
@@ -336,10 +338,8 @@ def decode(
     ids: Ints,
     out: Ints,
     status: Ints,
-    f4: Floats,
-    f8: Doubles,
 ) -> Cell:
-    """Decode all records; return the slots of `out` in use.
+    """Decode all records; return the slots of `out` in use, or -1 - i where record i is not within `data`.
 
     `out` is int64: n rows of `width` slots, then the elements; it must hold `Program.density` slots
     more for every byte. A refused record leaves its row zero and takes no elements.
@@ -353,9 +353,11 @@ def decode(
             pos = np.int64(-NULL_VALUE)
         else:
             end = starts[i] + lengths[i]
+            if starts[i] < 0 or end > len(data):
+                return -1 - i
             pos = read_header(data, starts[i], end, fingerprint, ids)
             if pos >= 0:
-                pos, after = read_record(data, pos, end, table, out, row, origin, used, f4, f8)
+                pos, after = read_record(data, pos, end, table, out, row, origin, used)
                 if pos >= 0 and pos != end:
                     pos = np.int64(-TRAILING_BYTES)
         status[i] = OK
