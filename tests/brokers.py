@@ -70,7 +70,7 @@ def embedded() -> Iterator[Broker]:
 
 @pytest.fixture(scope="session")
 def kafka(request: pytest.FixtureRequest) -> Iterator[Broker]:
-    """A real Kafka: INTERLAYER_TEST_BROKER's address, else Docker's, else the JVM's; else the test is skipped."""
+    """A real Kafka: INTERLAYER_TEST_BROKER's address, else Docker's, else the JVM's; else a skip."""
     named = os.environ.get("INTERLAYER_TEST_BROKER", "auto")
     if named.startswith("kafka://"):
         yield connect(named)
@@ -95,12 +95,35 @@ def kafka(request: pytest.FixtureRequest) -> Iterator[Broker]:
         yield broker
 
 
-@pytest.fixture(params=["embedded", "kafka"])
+@pytest.fixture(scope="session")
+def secure_kafka() -> Iterator[Broker]:
+    """The JVM's Kafka behind TLS with SASL/SCRAM-SHA-512; `config` holds what a client needs."""
+    try:
+        found = start_jvm(secure=True)
+    except InterlayerError as error:
+        pytest.skip(f"no Kafka with TLS: {error} -- install Java 17 and Maven")
+    with found:
+        yield found
+
+
+@pytest.fixture
 def broker(request: pytest.FixtureRequest) -> Broker:
-    """Each broker that is there and can do what the test's markers ask for."""
-    if request.param == "embedded":
-        for marker, capability in NEEDS.items():
-            if request.node.get_closest_marker(marker) and capability not in CAPABILITIES["embedded"]:
-                pytest.skip(f"the embedded broker has no {capability} -- runs on a real Kafka")
+    """Each broker that can do what the test's markers ask for."""
     found: Broker = request.getfixturevalue(request.param)
     return found
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test of `broker` runs once for each kind that has what it needs; there is nothing to skip."""
+    if "broker" in metafunc.fixturenames:
+        asked = {NEEDS[mark.name] for mark in metafunc.definition.iter_markers() if mark.name in NEEDS}
+        kinds = ["embedded", "kafka"] if asked <= CAPABILITIES["embedded"] else ["kafka"]
+        metafunc.parametrize("broker", kinds, indirect=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever takes a broker bears the marker `kafka`, so that the quick lane leaves it out."""
+    for item in items:
+        if {"broker", "kafka", "embedded", "secure_kafka"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("kafka")

@@ -36,6 +36,7 @@ class Broker:
 
     `bootstrap` is host:port[,...]. `config` holds all that a librdkafka client needs to connect; it may
     hold a password and is never to be logged. `pid`, `data_dir` and `log_file` are known of local ones.
+    `note` tells why it is this one where the choice was left to us.
     """
 
     kind: Kind
@@ -45,6 +46,7 @@ class Broker:
     pid: int | None = None
     data_dir: Path | None = None
     log_file: Path | None = None
+    note: str = ""
     on_stop: Callable[[], None] | None = field(default=None, repr=False)
     on_add_topics: Callable[[Mapping[str, int]], None] | None = field(default=None, repr=False)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
 import shutil
 import subprocess
@@ -186,10 +185,3 @@ def _stop(
         watchdog.wait()
     if scratch is not None:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def detach(broker: Broker) -> None:
-    """Leave a broker that was started without `with_parent` running when this process ends."""
-    broker.on_stop = None
-    if broker.pid is not None:
-        os.kill(broker.pid, 0)

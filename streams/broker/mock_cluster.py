@@ -77,6 +77,8 @@ class MockCluster:
     def create(self, topics: Mapping[str, int]) -> None:
         """Make topics (name: partitions) that are not there yet. Raises OSError with librdkafka's reason."""
         for name, partitions in topics.items():
+            if partitions < 1:  # the mock would take it
+                raise OSError(f"topic {name}: {partitions} partitions")
             code = self._lib.rd_kafka_mock_topic_create(self._cluster, name.encode(), partitions, 1)
             if code not in (0, _TOPIC_ALREADY_EXISTS):
                 raise OSError(f"topic {name}: {self._lib.rd_kafka_err2str(code).decode()}")
