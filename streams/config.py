@@ -20,8 +20,10 @@ FILE_NAME = "interlayer.toml"
 DEMO_MARKETS = Path(__file__).parent / "markets" / "demo.toml"
 MASK = "**********"
 
-# Read by other parts of the project from the environment, and no settings of this class.
-OTHER_VARIABLES = frozenset({"INTERLAYER_CONFIG"})
+# Read from the environment elsewhere (settings file, cache of jars, brokers of tests); not settings.
+OTHER_VARIABLES = frozenset(
+    {"INTERLAYER_CONFIG", "INTERLAYER_CACHE", "INTERLAYER_TEST_BROKER", "INTERLAYER_KAFKA_PORT"}
+)
 
 _MARKET_KEYS = tuple(
     key for model in (Markets, Limits, Venue, Instrument, Group) for key in model.model_fields
