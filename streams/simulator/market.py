@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from schemas import catalog
 from schemas.batch import Bytes, Ints
+from schemas.encoder import Encoder
 from strategies.markets import Markets, exponent
 from streams.errors import UserError
 from streams.simulator import kernels
@@ -42,6 +44,13 @@ class Chunk:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+
+def prepare(markets: Markets) -> None:
+    """Compile (or load) the kernels, which takes seconds once: call it before the clock starts."""
+    market = Market(0, markets, 0.01, 1_700_000_000_000_000_000)
+    for chunk in market.updates():
+        Encoder(catalog.schema("BookUpdate")).encode(chunk.rows, chunk.items, chunk.data)
 
 
 class Market:
@@ -81,7 +90,6 @@ class Market:
         )
         self._walk, assets = self._walks()
         self._books, self._phases, self._names = self._tables(assets)
-        self._run(self._channels(), 0)  # compiles
 
     def truth(self) -> list[Injection]:
         """What is injected, in the order of the starts."""
