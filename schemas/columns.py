@@ -11,7 +11,7 @@ from schemas import kernels
 from schemas.batch import Bytes, Ints, Messages
 from schemas.catalog import Schema, fingerprint, schema
 from schemas.encoder import Encoder
-from schemas.kernels import frozen
+from schemas.kernels import CONFLUENT_BYTES, SINGLE_OBJECT_BYTES, frozen
 from schemas.program import Array, Program, compile_program
 from schemas.reasons import Reason
 from schemas.writers import Check, Lookup, Writers
@@ -76,6 +76,16 @@ class Decoder:
         if len(unknown) and self._writers:
             return self._convert(messages, columns, unknown)
         return columns
+
+    def body(self, message: bytes | None) -> bytes | Reason:
+        """The body of one message in this schema, without its header, or why it is refused."""
+        columns = self.decode(Messages.of([message]))
+        reason = Reason(int(columns.status[0]))
+        if reason != Reason.OK or message is None:
+            return reason
+        # A converted record stands after the original.
+        current = columns.data[len(message) :].tobytes() or message
+        return current[SINGLE_OBJECT_BYTES if current[:1] == b"\xc3" else CONFLUENT_BYTES :]
 
     def _decode(self, messages: Messages) -> Columns:
         n, width = len(messages), self.width
