@@ -11,6 +11,11 @@ if [ -n "${PYTHON:-}" ]; then
         echo "make setup: there is no $PYTHON on PATH; give another with PYTHON=, or leave it out." >&2
         exit 2
     fi
+    # Older ones cannot even read the script that would refuse them.
+    if ! "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        echo "make setup: $PYTHON is older than Python 3.11 or does not run; Interlayer needs Python 3.11 to 3.14." >&2
+        exit 2
+    fi
     exec "$PYTHON" $script make "$env_dir"
 fi
 

@@ -81,6 +81,12 @@ def read_stamp(folder: Path) -> dict[str, str]:
     return dict(line.split(" = ", 1) for line in lines if " = " in line)
 
 
+def write_stamp(folder: Path, stamp: dict[str, str]) -> None:
+    unfinished = folder / f"{STAMP}.new"
+    unfinished.write_text("".join(f"{key} = {value}\n" for key, value in stamp.items()), "utf-8")
+    unfinished.replace(folder / STAMP)
+
+
 def interpreter_runs(folder: Path) -> bool:
     try:
         done = subprocess.run([str(folder / "bin" / "python"), "-c", ""], capture_output=True, check=False)
@@ -101,6 +107,7 @@ def run(step: str, *command: str) -> None:
 
 def create(folder: Path, how: str) -> None:
     """A new and empty environment; whatever lay there goes first."""
+    (folder / STAMP).unlink(missing_ok=True)  # first: an interrupted removal must not look whole
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
         fail(f"{folder} cannot be removed; remove it by hand", 2)
@@ -146,18 +153,14 @@ def make(folder: Path) -> None:
     began = time.monotonic()
     how = way()
     if not how:
-        fail(
-            f"{sys.executable} lacks ensurepip: install it (Debian: apt install python{have}-venv) or uv", 2
-        )
-    (folder / STAMP).unlink(missing_ok=True)
-    if not sound or any(have_stamp.get(key) != wanted[key] for key in ("lock", "folder", "python")):
+        fail(f"{sys.executable} lacks ensurepip: install it (Debian: apt install python{have}-venv) or uv", 2)
+    parts = ("lock", "folder", "python")
+    if not sound or any(have_stamp.get(key) != wanted[key] for key in parts):
         create(folder, how)
         fill(folder, how)
+        write_stamp(folder, {key: wanted[key] for key in parts})  # not whole: the project is not in it yet
     add_project(folder)
-    text = "".join(f"{key} = {value}\n" for key, value in wanted.items())
-    unfinished = folder / f"{STAMP}.new"
-    unfinished.write_text(text, "utf-8")
-    unfinished.replace(folder / STAMP)
+    write_stamp(folder, wanted)
     print(f"{folder} is ready after {time.monotonic() - began:.0f} s.", flush=True)
 
 

@@ -177,6 +177,15 @@ def test_setup_refuses_an_interpreter_that_is_not_there(tmp_path: Path) -> None:
     assert "no python9.9 on PATH" in done.stderr
 
 
+def test_setup_refuses_an_interpreter_too_old_to_read_its_script(tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    old.write_text("#!/bin/sh\n[ $1 = -c ] && exit 1\necho Traceback >&2\n")
+    old.chmod(0o755)
+    done = _setup(tmp_path / "env", PYTHON=str(old))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "older than Python 3.11" in done.stderr
+
+
 # An interpreter as Debian's python3 without python3-venv: no ensurepip, and a pip that is too old or none.
 BARE = """
 import sys, runpy
