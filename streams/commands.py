@@ -20,6 +20,7 @@ from strategies.risk import Command, CommandAction, Latch, Reason, Standing
 from streams.broker import Broker
 from streams.broker.client import consumer_config
 from streams.config import Settings
+from streams.errors import InterlayerError
 from streams.logs import logger
 
 log = logger(__name__)
@@ -29,7 +30,7 @@ POLL_S = 0.05  # a command wakes the poll at once; this is how often the end is 
 LOOKS = 8  # watermark queries within command_confirm_ms, so that a few may fail
 LONGEST_LOOK_S = 1.0
 
-Decode = Callable[[bytes], dict[str, Any]]
+Decode = Callable[[str, bytes], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +142,17 @@ def command_of(key: bytes | None, value: bytes | None, offset: int, decode: Deco
     """The command in a record; what is none is a kill of all.
 
     The key must be the command's id: under another key, compaction could take a kill away.
+    Raises RunError where it could not be tried.
     """
     name = key.decode("utf-8", "replace") if key else ""
     try:
         if value is None:
             raise ValueError("it has no value; a kill is lifted by a resume, not by a tombstone")
-        command = Command.of(decode(value))
+        command = Command.of(decode(TOPIC, value))
         if command.command_id != name:
             raise ValueError(f"its key {name!r} is not its command_id {command.command_id!r}")
+    except InterlayerError:  # a Schema Registry that does not answer says nothing of the record
+        raise
     except Exception as error:  # noqa: BLE001  # whatever is wrong with it, it must stop and not pass
         kill = Command(
             command_id=name or f"unreadable-{offset}",
@@ -262,7 +266,12 @@ class Commands:
             self._assign(consumer, 0)
             next_look = 0.0
             while not self._ending.is_set():
-                self._read(consumer, follower)
+                try:
+                    self._read(consumer, follower)
+                except InterlayerError as fault:
+                    self._post(follower.look(str(fault)))
+                    self._assign(consumer, follower.position)  # the same record again
+                    self._ending.wait(self._look_s)
                 if time.monotonic() >= next_look:
                     self._post(self._ask(consumer, follower))
                     next_look = time.monotonic() + self._look_s

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from schemas.topics import DEFAULT_PARTITIONS
 from strategies.markets import Group, Instrument, Limits, Markets, Venue
 from streams import toml
 from streams.errors import UserError
@@ -76,7 +77,9 @@ class Settings(BaseSettings):
 
     # Topics and group
     prefix: TopicSafe = Field("", max_length=64, description="set before topics, group and transactional ids")
-    partitions: int = Field(4, ge=1, le=1_000, description="partitions of each topic keyed by group")
+    partitions: int = Field(
+        DEFAULT_PARTITIONS, ge=1, le=1_000, description="partitions of each topic keyed by group"
+    )
     replication: int = Field(1, ge=1, le=9, description="replicas of each partition")
     min_isr: int = Field(1, ge=1, le=9, description="min.insync.replicas of each topic")
     group_id: TopicSafe = Field("interlayer", min_length=1, max_length=128, description="consumer group")

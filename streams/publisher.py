@@ -29,6 +29,7 @@ JOURNAL = "journal"
 
 POLL_S = 0.1  # how long the poll thread sleeps in librdkafka when nothing is delivered
 FULL_PAUSE_S = 0.005  # between two attempts at a full queue; librdkafka empties it at 100,000/s and more
+TOLD_AGAIN_S = 10.0  # an error of the connection comes ten times a second while the broker is away
 
 Encode = Callable[[str, dict[str, Any]], bytes]
 
@@ -93,6 +94,11 @@ class Receipt:
         """Whether all was delivered, or something failed."""
         return self._delivered.done()
 
+    def check(self) -> None:
+        """Raise RunError where a record is known to have failed."""
+        if self._failure is not None:
+            raise self._failure
+
     async def delivered(self) -> None:
         """Return when the broker has confirmed every record. Raises RunError where one failed."""
         await asyncio.shield(self._delivered)
@@ -123,6 +129,8 @@ class Receipt:
 class Publisher:
     """An idempotent producer with a poll thread of its own. Use it within one event loop.
 
+    `encode` turns a topic's name without prefix and a record into bytes (`streams.wire.Wire.encode`).
+
     A full queue is waited for at most `delivery_limit_ms`. The first failed delivery is kept in `failure`:
     from then on nothing is taken, since what comes later must not overtake what was lost.
     """
@@ -130,6 +138,7 @@ class Publisher:
     def __init__(self, broker: Broker, settings: Settings, encode: Encode) -> None:
         self.failure: RunError | None = None
         self.delivered = 0
+        self._told: dict[str, float] = {}
         self._encode = encode
         self._settings = settings
         self._producer = Producer(
@@ -160,12 +169,12 @@ class Publisher:
         """
         records = [self._signal(signal) for signal in signals]
         records += [self._event(event) for event in events]
-        records += [self._outgoing(REJECT, "Reject", reject.key, reject.record()) for reject in rejects]
+        records += [self._outgoing(REJECT, reject.key, reject.record()) for reject in rejects]
         return await self._send(records)
 
     async def journal(self, entry: dict[str, Any]) -> int:
         """Write a journal entry to its partition and return its offset once it is delivered."""
-        value = self._encode("Journal", entry)
+        value = self._encode(JOURNAL, entry)
         record = Outgoing(self._settings.named(JOURNAL), None, value, entry["partition"])
         receipt = await self._send([record])
         await receipt.delivered()
@@ -184,13 +193,13 @@ class Publisher:
         if type(approved) is not Approved:
             raise TypeError(f"only what the guard has approved is published, not {type(approved).__name__}")
         signal = approved.signal
-        return self._outgoing(SIGNAL, "Signal", signal.group.encode(), signal.record())
+        return self._outgoing(SIGNAL, signal.group.encode(), signal.record())
 
     def _event(self, event: RiskEvent) -> Outgoing:
-        return self._outgoing(RISK_EVENT, "RiskEvent", event.group.encode(), event.record())
+        return self._outgoing(RISK_EVENT, event.group.encode(), event.record())
 
-    def _outgoing(self, topic: str, name: str, key: bytes | None, record: dict[str, Any]) -> Outgoing:
-        return Outgoing(self._settings.named(topic), key, self._encode(name, record))
+    def _outgoing(self, topic: str, key: bytes | None, record: dict[str, Any]) -> Outgoing:
+        return Outgoing(self._settings.named(topic), key, self._encode(topic, record))
 
     async def _send(self, records: list[Outgoing]) -> Receipt:
         receipt = Receipt(asyncio.get_running_loop(), len(records))
@@ -231,7 +240,10 @@ class Publisher:
 
     def _on_delivery(self, receipt: Receipt, error: KafkaError | None, message: Message) -> None:
         if error is not None:
-            where = f"{message.topic()}[{message.partition()}]"
+            partition = message.partition()  # none where the topic's partitions were never learnt
+            where = f"{message.topic()}" + (
+                f"[{partition}]" if partition is not None and partition >= 0 else ""
+            )
             receipt.count_down(self._fail(RunError(f"{where}: not delivered: {error.str()}")))
             return
         self.delivered += 1
@@ -240,7 +252,8 @@ class Publisher:
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
             self._fail(RunError(f"the producer cannot go on: {error.str()}"))
-        else:
+        elif time.monotonic() >= self._told.get(error.name(), 0.0) + TOLD_AGAIN_S:
+            self._told[error.name()] = time.monotonic()
             log.warning("producer", error=error.name(), reason=error.str())
 
     def _poll(self) -> None:
