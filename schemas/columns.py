@@ -93,7 +93,7 @@ class Decoder:
         starts, lengths = frozen(messages.starts, np.int64), frozen(messages.lengths, np.int64)
         slots, least = self._program.density
         # Never touched, never resident: the pages that no element fills cost no memory.
-        room = int(np.maximum(lengths, 0).sum()) * slots // least + 1
+        room = int(np.clip(lengths, 0, len(data)).sum()) * slots // least + 1
         out = np.empty(n * width + room, np.int64)
         status = np.empty(n, np.int64)
         used = kernels.decode(

@@ -352,9 +352,10 @@ def decode(
         if lengths[i] < 0:
             pos = np.int64(-NULL_VALUE)
         else:
-            end = starts[i] + lengths[i]
-            if starts[i] < 0 or end > len(data):
+            # Not start + length, which may pass the largest int64.
+            if starts[i] < 0 or starts[i] > len(data) or lengths[i] > len(data) - starts[i]:
                 return -1 - i
+            end = starts[i] + lengths[i]
             pos = read_header(data, starts[i], end, fingerprint, ids)
             if pos >= 0:
                 pos, after = read_record(data, pos, end, table, out, row, origin, used)

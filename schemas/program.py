@@ -83,12 +83,12 @@ def compile_program(schema: Schema | str) -> Program:
 class _Build:
     """Rows of the table as they are appended, depth first, in the order of the bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, inside: str = "") -> None:
+        self.inside = inside  # name of the array whose elements these are
         self.rows: list[list[int]] = []
         self.slots: dict[str, int] = {}
         self.arrays: dict[str, Array] = {}
         self.densities: list[tuple[int, int]] = []
-        self.inside_array = False
 
     def add(self, kind: Any, name: str, slot: int) -> tuple[int, int]:
         """Append the rows of type `kind` from `slot` on; return (slots taken, least bytes)."""
@@ -106,6 +106,9 @@ class _Build:
             return self._array(kind["items"], name, slot)
         return self._primitive(kind["type"], name, slot)
 
+    def _path(self, name: str) -> str:
+        return f"{self.inside}[].{name}".rstrip(".") if self.inside else name
+
     def _primitive(self, kind: str, name: str, slot: int) -> tuple[int, int]:
         if kind == "null":
             return 0, 0
@@ -119,7 +122,7 @@ class _Build:
             "string": ([BYTES, slot, 1, 0, 0], 2, 1),
         }
         if kind not in rows:
-            raise UnsupportedSchemaError(f"{name or 'the record'}: columns cannot hold type {kind!r}")
+            raise UnsupportedSchemaError(f"{self._path(name)}: columns cannot hold type {kind!r}")
         row, taken, least = rows[kind]
         self.rows.append([int(cell) for cell in row])
         return taken, least
@@ -146,13 +149,12 @@ class _Build:
         return 1 + taken, 1
 
     def _array(self, element: Any, name: str, slot: int) -> tuple[int, int]:
-        if self.inside_array:
-            raise UnsupportedSchemaError(f"{name}: an array within an array cannot be held")
-        inner = _Build()
-        inner.inside_array = True
+        if self.inside:
+            raise UnsupportedSchemaError(f"{self._path(name)}: an array within an array cannot be held")
+        inner = _Build(inside=name)
         width, least = inner.add(element, "", 0)
         if least == 0:
-            raise UnsupportedSchemaError(f"{name}: an element that takes no bytes cannot be held")
+            raise UnsupportedSchemaError(f"{self._path(name)}: an element that takes no bytes cannot be held")
         self.arrays[name] = Array(width, MappingProxyType(inner.slots))
         self.densities.append((width, least))
         if all(row[0] == VARINT and row[2] == LONG_MIN for row in inner.rows):
