@@ -137,7 +137,7 @@ def test_the_demo_is_given_its_seconds_and_broker() -> None:
     done = subprocess.run(
         ["make", "--dry-run", "demo", "SECONDS=7", "BROKER=kafka://host:9092"],
         cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip  # one line a thought
+    )  # fmt: skip
     assert done.stdout.splitlines()[-1] == ".venv/bin/interlayer demo --seconds 7 --broker kafka://host:9092"
 
 
@@ -150,7 +150,7 @@ def _setup(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(
         ["sh", str(ROOT / "scripts" / "setup.sh"), str(folder)],
         env=env, capture_output=True, text=True, check=False,
-    )  # fmt: skip  # one line a thought
+    )  # fmt: skip
 
 
 def _path_with(folder: Path, **commands: str) -> str:

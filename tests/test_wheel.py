@@ -28,7 +28,7 @@ def run(*command: str | Path, cwd: Path, timeout_s: float = 120) -> str:
         [str(part) for part in command],
         cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, timeout=timeout_s, check=False,
-    )  # fmt: skip  # one line a thought
+    )  # fmt: skip
     assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}"
     return done.stdout
 
