@@ -50,6 +50,7 @@ class Scratch(NamedTuple):
     parts: npt.NDArray[np.void]  # (capacity,) PIECE: cut curves, one after the other
     starts: npt.NDArray[np.int64]  # (MAX_MEMBERS + 2,) where each of `parts` starts
     heads: npt.NDArray[np.int64]  # the same: how far each is merged
+    head_keys: npt.NDArray[np.float64]  # the same: key of the next piece
     curves: npt.NDArray[np.void]  # (2, capacity) PIECE: the merged curve of each side
     leg_sides: npt.NDArray[np.int64]  # (MAX_LEGS,) legs in play
     leg_members: npt.NDArray[np.int64]  # (MAX_LEGS,)
@@ -76,6 +77,7 @@ def make_scratch(capacity: int = 16_384) -> Scratch:
         parts=np.zeros(capacity, PIECE),
         starts=np.zeros(MAX_MEMBERS + 2, np.int64),
         heads=np.zeros(MAX_MEMBERS + 2, np.int64),
+        head_keys=np.zeros(MAX_MEMBERS + 2, np.float64),
         curves=np.zeros((2, capacity), PIECE),
         leg_sides=np.zeros(MAX_LEGS, np.int64),
         leg_members=np.zeros(MAX_LEGS, np.int64),
@@ -114,12 +116,14 @@ def pays(ask, bid):
 
 @njit(cache=True, nogil=True)
 def common_lots(n, instruments, scratch):
-    """Fill `units` and `member_class` for the members with a leg that may trade; number of classes.
+    """Fill `units` and `member_class` for the members with a leg that may trade.
 
     Classes are the distinct lots, ascending; a class trades in multiples of the least common multiple
     of its lot and all finer ones. Lots that divide one another (0.001, 0.01) lose nothing by that.
+    Returns the number of classes, and whether their lots do divide one another.
     """
     count = 0
+    divide = True
     lot = 0
     unit = 1
     while True:
@@ -129,7 +133,7 @@ def common_lots(n, instruments, scratch):
             if (scratch.allow[0, m] or scratch.allow[1, m]) and lot < own < smallest:
                 smallest = own
         if smallest == MAX_UNIT:
-            return count
+            return count, divide
         lot = smallest
         a, b = unit, lot
         while b:
@@ -139,6 +143,7 @@ def common_lots(n, instruments, scratch):
         else:
             unit *= lot // a
         scratch.units[count] = unit
+        divide = divide and unit == lot
         for m in range(n):
             if max(1, instruments[scratch.members[m]].lot) == lot:
                 scratch.member_class[m] = count
@@ -217,26 +222,30 @@ def _cut(source, count, unit, out, at, stop):
 
 
 @njit(cache=True, nogil=True)
-def _merge(parts, starts, heads, count, out):
+def _merge(parts, starts, heads, head_keys, count, out):
     """Merge `count` cut curves by key; of equal keys the earlier curve goes first. Number of pieces.
 
     The pieces of a block stay together: while one is open, no earlier curve has as low a key.
     """
     for s in range(count):
         heads[s] = starts[s]
+        head_keys[s] = parts[starts[s]].key if starts[s] < starts[s + 1] else np.inf
     n = 0
     while True:
         first = -1
         lowest = np.inf
         for s in range(count):
-            if heads[s] < starts[s + 1] and parts[heads[s]].key < lowest:
-                lowest = parts[heads[s]].key
+            if head_keys[s] < lowest:
+                lowest = head_keys[s]
                 first = s
         if first < 0:
             return n
-        out[n] = parts[heads[first]]
-        heads[first] += 1
+        at = heads[first]
+        out[n] = parts[at]
         n += 1
+        at += 1
+        heads[first] = at
+        head_keys[first] = parts[at].key if at < starts[first + 1] else np.inf
 
 
 @njit(cache=True, nogil=True)
@@ -273,5 +282,5 @@ def merge_side(books, keys, sizes, instruments, scratch, n_members, side, last, 
                 end = _cut(scratch.raw, loaded, unit, scratch.parts, end, min(end + share, room))
                 sources += 1
         scratch.starts[sources] = end
-        n = _merge(scratch.parts, scratch.starts, scratch.heads, sources, curve)
+        n = _merge(scratch.parts, scratch.starts, scratch.heads, scratch.head_keys, sources, curve)
     return n

@@ -112,7 +112,8 @@ def _after_fees(scratch, which, n_members, instruments):
 def solve(books, keys, sizes, instruments, scratch, n_members, budget):
     """Best plan of the legs that may trade, into row 1 of sizes, limits, costs; its gain after fees.
 
-    Also returns whether the plan is exactly optimal: one common lot, and not cut short by the budget.
+    Also returns whether the plan is exactly optimal (one common lot, and not cut short by the budget),
+    and whether all lots divide one another.
     """
     scratch.sizes[1] = 0
     scratch.limits[1] = 0
@@ -121,8 +122,8 @@ def solve(books, keys, sizes, instruments, scratch, n_members, budget):
     best_bid = best_net(scratch, n_members, BIDS)
     best = 0.0
     if not pays(best_ask, best_bid):
-        return best, True
-    classes = common_lots(n_members, instruments, scratch)
+        return best, True, True
+    classes, divide = common_lots(n_members, instruments, scratch)
     exact = classes == 1
     for last in range(classes - 1, -1, -1):
         scratch.sizes[0] = 0
@@ -144,4 +145,4 @@ def solve(books, keys, sizes, instruments, scratch, n_members, budget):
             scratch.sizes[1] = scratch.sizes[0]
             scratch.limits[1] = scratch.limits[0]
             scratch.costs[1] = scratch.costs[0]
-    return best, exact
+    return best, exact, divide

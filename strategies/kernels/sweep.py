@@ -8,9 +8,9 @@ lots (see `curve`), and as much is bought as is sold.
 Ties: of equal net prices the book with the lower index fills first; of plans that earn the same, the
 one found first stays: coarse lots before fine ones, more legs before fewer.
 
-Unequal lots: the plan is filled in passes from the coarsest common lot to the finest, and once more
-without the coarsest class, and so on; the best is kept. That is optimal for one common lot, and may
-miss less than one coarse lot otherwise.
+Optimal where the legs in play have one lot, no more than SUBSETS of them, and the budget does not
+bind. Otherwise near it: lots that divide one another (see `plan`) miss less than one coarse lot; the
+budget stops the walk in the order of the marginal edge; of more legs, the worst are dropped first.
 """
 
 from __future__ import annotations
@@ -111,17 +111,21 @@ def _broken(scratch, n_members, instruments, value):
 
 
 @njit(cache=True, nogil=True)
-def _least_fixed(scratch, n_legs, mask, instruments):
-    """Fixed costs of the cheapest buy and the cheapest sell leg of a subset; -1 where a side has none."""
+def _fixed_of(scratch, n_legs, mask, instruments):
+    """Fixed costs of a subset: of its cheapest buy and sell leg, and of all; -1 where a side has none."""
     buy = sell = -1.0
+    total = 0.0
     for j in range(n_legs):
         if mask >> j & 1:
             cost = instruments[scratch.members[scratch.leg_members[j]]].fixed_cost
+            total += cost
             if scratch.leg_sides[j] == ASKS:
                 buy = cost if buy < 0.0 else min(buy, cost)
             else:
                 sell = cost if sell < 0.0 else min(sell, cost)
-    return buy + sell if buy >= 0.0 and sell >= 0.0 else -1.0
+    if buy < 0.0 or sell < 0.0:
+        return -1.0, -1.0
+    return buy + sell, total
 
 
 @njit(cache=True, nogil=True)
@@ -134,11 +138,12 @@ def _allow(scratch, n_legs, mask):
 
 
 @njit(cache=True, nogil=True)
-def _best_subset(books, keys, sizes, instruments, scratch, n_members, n_legs, budget, value, prune):
+def _best_subset(books, keys, sizes, instruments, scratch, n_members, n_legs, budget, value, min_net, prune):
     """The subset of at most SUBSETS legs in play whose plan holds and earns most; 0 if none earns.
 
-    From all legs down; a subset earns no more than any that holds it, so with `prune` what cannot
-    beat the best so far is not solved.
+    From all legs down. With `prune` a subset is solved only if it could be the best with all its legs
+    used: it gains no more than any subset that holds it, and pays all their fixed costs. A plan that
+    leaves a leg unused is found at the subset without it.
     """
     best = 0.0
     best_mask = 0
@@ -148,15 +153,15 @@ def _best_subset(books, keys, sizes, instruments, scratch, n_members, n_legs, bu
         for j in range(n_legs):
             if not mask >> j & 1:
                 bound = min(bound, scratch.bounds[mask | 1 << j])
-        least = _least_fixed(scratch, n_legs, mask, instruments)
-        if least < 0.0:
+        _, fixed = _fixed_of(scratch, n_legs, mask, instruments)
+        if fixed < 0.0:
             scratch.bounds[mask] = 0.0
             continue
-        if prune and bound - least <= best:
+        if prune and bound - fixed <= max(best, min_net - min_net / TIE):
             scratch.bounds[mask] = bound
             continue
         _allow(scratch, n_legs, mask)
-        gain, _ = solve(books, keys, sizes, instruments, scratch, n_members, budget)
+        gain, _, _ = solve(books, keys, sizes, instruments, scratch, n_members, budget)
         scratch.bounds[mask] = gain * value
         if not _broken(scratch, n_members, instruments, value):
             net = gain * value - _fixed_costs(scratch, n_members, instruments)
@@ -208,22 +213,25 @@ def _plan(books, keys, sizes, instruments, scratch, n_members, budget, value, mi
     """Leave the plan to follow in row 1 of sizes, limits, costs; its net gain, 0 where there is none."""
     while True:
         n_legs = _legs_in_play(scratch, n_members)
-        gain, prune = solve(books, keys, sizes, instruments, scratch, n_members, budget)
-        least = _least_fixed(scratch, n_legs, -1, instruments)
-        if gain <= 0.0 or gain * value - least < min_net:
+        if n_legs == 0:
+            return 0.0
+        gain, prune, divide = solve(books, keys, sizes, instruments, scratch, n_members, budget)
+        least, _ = _fixed_of(scratch, n_legs, -1, instruments)
+        by_subsets = n_legs <= SUBSETS and not divide  # lots of 2 and 3: either alone may earn more
+        if not by_subsets and (gain <= 0.0 or gain * value - least < min_net):
             return 0.0
         fixed = _fixed_costs(scratch, n_members, instruments)
         holds = not _broken(scratch, n_members, instruments, value)
-        if holds and fixed <= least:
+        if holds and fixed <= least and not by_subsets:
             return gain * value - fixed
         if n_legs <= SUBSETS:
             best = _best_subset(
-                books, keys, sizes, instruments, scratch, n_members, n_legs, budget, value, prune
+                books, keys, sizes, instruments, scratch, n_members, n_legs, budget, value, min_net, prune
             )
             if best == 0:
                 return 0.0
             _allow(scratch, n_legs, best)
-            gain, prune = solve(books, keys, sizes, instruments, scratch, n_members, budget)
+            gain, _, _ = solve(books, keys, sizes, instruments, scratch, n_members, budget)
             return gain * value - _fixed_costs(scratch, n_members, instruments)
         if not _drop_worst(scratch, n_members, instruments, value):
             return gain * value - fixed
