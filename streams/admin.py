@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, but not exported in its types
     AdminClient,
     ConfigResource,
@@ -83,6 +84,10 @@ def wanted(prefix: str, partitions: int, replication: int, min_isr: int) -> list
     ]
 
 
+class _AlreadyThereError(Exception):
+    """A topic that was to be made exists."""
+
+
 class TopicAdmin:
     """The topics of one broker. Every call is given up after `limit_s`."""
 
@@ -108,13 +113,32 @@ class TopicAdmin:
         if unequal := _unequal(topics, counts):
             raise UserError(f"topics create: {unequal[0]}; make it anew or choose --partitions to match")
         missing = [topic for topic in topics if topic.name not in there]
-        asked = [
-            NewTopic(topic.name, topic.partitions, topic.replication, config=dict(topic.config))
-            for topic in missing
-        ]
-        for name, future in (self._client.create_topics(asked) if asked else {}).items():
-            self._result(future, f"topic {name} cannot be made")
-        return [topic.name for topic in missing]
+        made = [topic.name for topic in missing if self._make(topic)]
+        self._wait_for([topic.name for topic in missing])
+        return made
+
+    def _make(self, topic: Wanted) -> bool:
+        """Whether it was made now: another may have been faster."""
+        new = NewTopic(topic.name, topic.partitions, topic.replication, config=dict(topic.config))
+        future = self._client.create_topics([new])[topic.name]
+        try:
+            self._result(future, f"topic {topic.name} cannot be made")
+        except _AlreadyThereError:
+            return False
+        return True
+
+    def _wait_for(self, names: Sequence[str]) -> None:
+        """A broker answers that a topic is made before its own metadata shows it, even where it is alone."""
+        deadline = time.monotonic() + self._limit_s
+        missing = set(names)
+        while missing:
+            found = self._ask(lambda: self._client.list_topics(timeout=self._limit_s)).topics
+            missing -= {name for name in missing if name in found and _is_led(found[name])}
+            if missing and time.monotonic() > deadline:
+                late = ", ".join(sorted(missing))
+                raise RunError(f"topics {late} have no leader after {self._limit_s:g} s")
+            if missing:
+                time.sleep(0.05)
 
     def found(self, topics: Sequence[Wanted]) -> dict[str, Found]:
         """Those of `topics` that the broker has, by name."""
@@ -161,6 +185,8 @@ class TopicAdmin:
             raise RunError(f"{what}: {self._silent()}") from None
         except KafkaException as error:
             fault = error.args[0]
+            if fault.code() == KafkaError.TOPIC_ALREADY_EXISTS:
+                raise _AlreadyThereError from None
             kind = RunError if fault.retriable() else UserError
             raise kind(f"{what} at {self._broker.bootstrap}: {fault.str()}") from None
 
@@ -172,6 +198,10 @@ class TopicAdmin:
 
     def _silent(self) -> str:
         return f"the broker at {self._broker.bootstrap} does not answer within {self._limit_s:g} s"
+
+
+def _is_led(topic: Any) -> bool:
+    return bool(topic.partitions) and all(part.leader >= 0 for part in topic.partitions.values())
 
 
 def _compare(topic: Wanted, found: Found) -> list[Difference]:

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
 
+from streams.admin import TopicAdmin, Wanted
 from streams.broker import Broker, Capability, start_embedded, start_jvm
 from streams.broker.address import connect
 from streams.broker.base import CAPABILITIES
@@ -38,10 +38,9 @@ def make_topics(broker: Broker, topics: Mapping[str, int], config: Mapping[str, 
     if broker.kind == "embedded":
         broker.add_topics(topics)
         return
-    admin = AdminClient(dict(broker.config))
-    asked = [NewTopic(name, count, 1, config=dict(config or {})) for name, count in topics.items()]
-    for future in admin.create_topics(asked, operation_timeout=TOPIC_LIMIT_S).values():
-        future.result(TOPIC_LIMIT_S)
+    TopicAdmin(broker, TOPIC_LIMIT_S).create(
+        [Wanted(name, count, 1, dict(config or {}), None) for name, count in topics.items()]
+    )
 
 
 @pytest.fixture
@@ -80,7 +79,7 @@ def kafka(request: pytest.FixtureRequest) -> Iterator[Broker]:
     no_docker = why_no_docker() if named == "auto" else "INTERLAYER_TEST_BROKER=jvm"
     if no_docker is None:
         port = choose_port()
-        os.environ["INTERLAYER_KAFKA_PORT"] = str(port)
+        os.environ["KAFKA_PORT"] = str(port)
         request.getfixturevalue("docker_services")
         yield connect(f"kafka://127.0.0.1:{port}")
         return

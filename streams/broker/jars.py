@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -61,11 +60,9 @@ def java_version(said: str) -> int | None:
 
 def cache_dir() -> Path:
     """The user's cache folder of Interlayer; INTERLAYER_CACHE overrides it."""
-    if named := os.environ.get("INTERLAYER_CACHE"):
-        return Path(named).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "interlayer"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "interlayer"
+    from schemas.kernel_cache import home  # late: it loads LLVM, which no other process of a broker needs
+
+    return home()
 
 
 def jars() -> Path:
