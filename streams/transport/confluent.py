@@ -57,7 +57,8 @@ class ConfluentClient:
         self._fatal: KafkaError | None = None
         self._expected: dict[Partition, int] = {}  # of every partition that is ours: its next offset
         self._epochs: dict[Partition, int] = {}
-        self._adrift: set[Partition] = set()
+        self._adrift: set[Partition] = set()  # their place is not in the log; librdkafka has stopped fetching
+        self._paused: set[Partition] = set()
         self._mend_at = 0.0
         self._kept: list[Message] = []
         self._epoch = 0
@@ -114,6 +115,7 @@ class ConfluentClient:
             self._expected.pop(partition, None)
             self._epochs.pop(partition, None)
             self._adrift.discard(partition)
+            self._paused.discard(partition)
         self._kept = [m for m in self._kept if _partition_of(m) in self._expected]
 
     def _starts(self, partitions: Collection[Partition]) -> dict[Partition, Start]:
@@ -156,7 +158,11 @@ class ConfluentClient:
             raise _fault(self._fatal)
 
     def _keep(self, message: Message | None) -> None:
-        if message is not None:
+        if message is None:
+            return
+        if (error := message.error()) is not None:
+            self._refuse(message, error)
+        else:
             self._kept.append(message)
 
     def _reread(self, partitions: Collection[Partition]) -> None:
@@ -239,15 +245,14 @@ class ConfluentClient:
             before = self._expected[partition]
             try:
                 low, _ = self.watermarks(partition)
-                self._seek(partition, low)
             except RunError as error:
                 self._mend_at = time.monotonic() + AGAIN_S
                 log.warning(
                     "log start unknown", topic=partition[0], partition=partition[1], reason=str(error)
                 )
                 continue
-            self._adrift.discard(partition)
-            if low != before and partition in self._epochs:  # a rebalance may have come while it was sought
+            self._restart(partition, low)
+            if low != before:
                 self._counters.log_start_jumps += 1
                 jumps.append(Jump(*partition, before, low, self._epochs[partition]))
         return jumps
@@ -255,16 +260,18 @@ class ConfluentClient:
     # Places
 
     def pause(self, partitions: Collection[Partition]) -> None:
-        self._consumer.pause([TopicPartition(*p) for p in partitions if p in self._expected])
+        ours = [p for p in partitions if p in self._expected]
+        self._consumer.pause([TopicPartition(*p) for p in ours])
+        self._paused.update(ours)
 
     def resume(self, partitions: Collection[Partition]) -> None:
         self._consumer.resume([TopicPartition(*p) for p in partitions if p in self._expected])
+        self._paused.difference_update(partitions)
 
     def seek(self, partition: Partition, offset: int) -> int | None:
         self._seek(partition, offset)
         if partition not in self._expected:
             return None
-        self._adrift.discard(partition)
         self._epoch += 1
         self._epochs[partition] = self._epoch
         return self._epoch
@@ -273,6 +280,9 @@ class ConfluentClient:
         """Refused until the fetch has started: then poll, keep what comes, and ask again."""
         deadline = time.monotonic() + self._settings.answer_limit_ms / 1000
         while partition in self._expected:
+            if partition in self._adrift:
+                self._restart(partition, offset)
+                return
             try:
                 self._consumer.seek(TopicPartition(*partition, offset))
             except KafkaException as error:
@@ -283,6 +293,23 @@ class ConfluentClient:
             self._kept = [m for m in self._kept if m.error() is not None or _partition_of(m) != partition]
             self._expected[partition] = offset
             return
+
+    def _restart(self, partition: Partition, offset: int) -> None:
+        """Where fetching has stopped a seek is refused for ever: the partition is assigned anew.
+
+        Under an eager protocol that can only be done with all of them; the others go on where they are.
+        """
+        self._adrift.discard(partition)
+        self._expected[partition] = offset
+        if self._settings.incremental:
+            self._consumer.incremental_unassign([TopicPartition(*partition)])
+            self._consumer.incremental_assign([TopicPartition(*partition, offset)])
+            again = self._paused & {partition}
+        else:
+            self._consumer.assign([TopicPartition(*p, at) for p, at in self._expected.items()])
+            again = self._paused
+        if again:
+            self._consumer.pause([TopicPartition(*p) for p in again])
 
     def commit(self, offsets: Mapping[Partition, int]) -> bool:
         asked = [TopicPartition(*partition, offset) for partition, offset in offsets.items()]

@@ -67,6 +67,11 @@ class PartitionPlace:
             self.taken_to = jump.to_offset
         self.delivered_to = jump.to_offset
 
+    def taken(self, message: Delivered) -> None:
+        """A stream has it; of the last one, so is a jump that followed it."""
+        last = self.delivered and self.delivered[-1] is message
+        self.taken_to = self.delivered_to if last else message.last_offset + 1
+
     def settle(self) -> None:
         """Move `done` over what is processed, in order."""
         while self.delivered and self.delivered[0].processed:
@@ -144,7 +149,7 @@ class Delivered(ConsumerMessage):
         """True once a stream has taken it."""
         self._tracked = value
         if value and not self.stale:
-            self.at.taken_to = self.last_offset + 1
+            self.at.taken(self)
 
     @property
     def acked(self) -> bool:
