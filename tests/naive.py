@@ -130,7 +130,9 @@ def supply(books: list[Book], legs: list[Leg], side: str, lots: dict[int, int], 
             continue
         blocks = _chunks(list(chain(*blocks)), unit)
         for b in own:
-            singles = [(books[b].net(side, p), b, p) for p, size in books[b].levels(side) for _ in range(size)]
+            singles = [
+                (books[b].net(side, p), b, p) for p, size in books[b].levels(side) for _ in range(size)
+            ]
             blocks += _chunks(singles[done.sizes.get((side, b), 0) :], unit)
         blocks.sort(key=_average, reverse=side == "sell")
     return blocks

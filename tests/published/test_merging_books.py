@@ -47,7 +47,9 @@ def test_merging_books_twin() -> None:
     assert plan.net(BOOKS) == 1350  # 0.135 in 1e-4
 
 
-@pytest.mark.parametrize(("budget", "size"), [(200.00, 20), (200.01, 20), (210.002, 21), (225.005, 22), (1e9, 45)])
+@pytest.mark.parametrize(
+    ("budget", "size"), [(200.00, 20), (200.01, 20), (210.002, 21), (225.005, 22), (1e9, 45)]
+)
 def test_budget_stops_the_walk(budget: float, size: int) -> None:
     """A lot of 0.1 costs 10.000 up to 2.0, then 10.002."""
     result = run(arrays(BOOKS), price_unit=1e-3, size_unit=1e-1, max_notional=budget)

@@ -15,6 +15,8 @@ from tests.naive import Book, Plan, best_plans, brute_force, fill_in_units, in_p
 from tests.strategies.sweep_books import Result, arrays, edge, run
 
 # Fees in 1/1024: float64 holds all prices after such a fee exactly, so that ties are ties in both.
+one = st.just(1)
+nothing = st.just(Fraction(0))
 fees = st.sampled_from([Fraction(0), Fraction(1, 1024), Fraction(5, 1024), Fraction(20, 1024)])
 costs = st.sampled_from([Fraction(0), Fraction(1, 2), Fraction(3), Fraction(10)])
 least = st.sampled_from([Fraction(0), Fraction(100), Fraction(210), Fraction(430)])
@@ -31,13 +33,13 @@ def sides(draw: st.DrawFn, best: int, sign: int, max_size: int) -> list[tuple[in
 @st.composite
 def uncrossed(
     draw: st.DrawFn,
-    lots: st.SearchStrategy[int] = st.just(1),
-    fixed: st.SearchStrategy[Fraction] = st.just(Fraction(0)),
-    minimum: st.SearchStrategy[Fraction] = st.just(Fraction(0)),
+    lots: st.SearchStrategy[int] = one,
+    fixed: st.SearchStrategy[Fraction] = nothing,
+    minimum: st.SearchStrategy[Fraction] = nothing,
     fee: st.SearchStrategy[Fraction] = fees,
     max_size: int = 6,
 ) -> Book:
-    """A book that does not cross itself, around 105; the books of several venues do, often at equal prices."""
+    """A book around 105 that does not cross itself; several do cross, often at equal prices."""
     bid = draw(st.integers(100, 110))
     ask = bid + draw(st.integers(1, 4))
     return Book(
@@ -118,7 +120,9 @@ def test_a_quote_over_depth_is_the_book_it_shows(books: list[Book], gone: int, d
 def test_order_of_members_means_nothing(books: list[Book], order: list[int]) -> None:
     a = arrays(books)
     first = run(a)
-    shuffled = run(a, members=np.array([b for b in order if b < len(books)], np.int64), scratch=make_scratch())
+    shuffled = run(
+        a, members=np.array([b for b in order if b < len(books)], np.int64), scratch=make_scratch()
+    )
     assert shuffled == first
     assert run(a) == first, "a second run differs"
 
@@ -219,7 +223,9 @@ def test_everything_at_once(books: list[Book], budget: int | None) -> None:
         assert found.plan.sizes in [plan.sizes for plan in plans]
 
 
-@given(market(max_books=3, fixed=costs, minimum=least, fee=st.sampled_from([Fraction(-3, 1024), Fraction(0)])))
+@given(
+    market(max_books=3, fixed=costs, minimum=least, fee=st.sampled_from([Fraction(-3, 1024), Fraction(0)]))
+)
 def test_rebates_make_no_book_trade_with_itself(books: list[Book]) -> None:
     """A rebate of 3/1024 is worth 0.3: wide enough to close a spread of 1 with a crossed quote."""
     crossed = [Book(b.bids, [(p - 2, s) for p, s in b.asks], *_rest(b)) for b in books]
@@ -256,7 +262,10 @@ def test_many_books_are_a_merge(books: list[Book]) -> None:
 
 
 def test_units_are_those_of_the_product() -> None:
-    books = [Book(asks=[(5_000_000, 150_000_000)]), Book(bids=[(5_010_000, 100_000_000)], fee=Fraction(1, 1000))]
+    books = [
+        Book(asks=[(5_000_000, 150_000_000)]),
+        Book(bids=[(5_010_000, 100_000_000)], fee=Fraction(1, 1000)),
+    ]
     found = run(arrays(books), price_unit=1e-2, size_unit=1e-8, max_notional=25_000.0)
     assert found.size == 50_000_000
     assert found.notional == pytest.approx(25_000.0)
@@ -278,7 +287,11 @@ def test_a_coarse_lot_is_left_where_it_spoils_more_than_it_earns() -> None:
 def test_a_leg_that_does_not_earn_its_fixed_cost_makes_room_for_the_next() -> None:
     """Gas of 5 on the better bid: its 3 more a unit are not worth it for 1 unit, and are for 2."""
     for size, leg in ((1, ("sell", 2)), (2, ("sell", 1))):
-        books = [Book(asks=[(100, size)]), Book(bids=[(110, 9)], fixed_cost=Fraction(5)), Book(bids=[(107, 9)])]
+        books = [
+            Book(asks=[(100, size)]),
+            Book(bids=[(110, 9)], fixed_cost=Fraction(5)),
+            Book(bids=[(107, 9)]),
+        ]
         assert list(run(arrays(books)).plan.sizes) == [("buy", 0), leg]
 
 

@@ -1,4 +1,4 @@
-"""Four exchanges' full depth of BTC/USD at one moment: pairs to the data README's digits, all at once as the twin."""
+"""Full depth of BTC/USD on four exchanges: pairs to the digits of the data README, jointly as the twin."""
 
 from __future__ import annotations
 
