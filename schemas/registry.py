@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from confluent_kafka.schema_registry import Schema as RegisteredSchema
 from confluent_kafka.schema_registry import SchemaRegistryClient
@@ -39,10 +40,11 @@ class RegistryCodec:
         topic: str,
         auth: str | None = None,
         client: SchemaRegistryClient | None = None,
+        max_retries: int = 3,
     ) -> None:
-        self.url = url
+        self.url = _without_password(url)
         self.name = name
-        self.client = client or registry_client(url, auth)
+        self.client = client or registry_client(url, auth, max_retries)
         text = json.dumps(schema(name))
         self._context = SerializationContext(topic, MessageField.VALUE)
         self.schema_id = self._registered(f"{topic}-value", text)
@@ -93,7 +95,14 @@ class RegistryCodec:
             raise RegistryError(f"schema registry {self.url}, {what}: {error}") from error
 
 
-def registry_client(url: str, auth: str | None = None) -> SchemaRegistryClient:
-    """A client of the registry at `url`; `auth` is `user:password`."""
-    conf = {"url": url} | ({"basic.auth.user.info": auth} if auth else {})
+def registry_client(url: str, auth: str | None = None, max_retries: int = 3) -> SchemaRegistryClient:
+    """A client of the registry at `url`; `auth` is `user:password`. It retries within about 4 s."""
+    conf: dict[str, Any] = {"url": url, "max.retries": max_retries} | (
+        {"basic.auth.user.info": auth} if auth else {}
+    )
     return SchemaRegistryClient.new_client(conf)
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

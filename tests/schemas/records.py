@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import fastavro
 import numpy as np
 from fastavro.schema import expand_schema
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from schemas.catalog import header, names, schema
@@ -55,6 +57,11 @@ EVERY_TYPE: dict[str, Any] = {
     ],
 }  # fmt: skip
 SCHEMAS = {name: schema(name) for name in names()} | {"EveryType": EVERY_TYPE}
+
+
+def few(examples: int) -> settings:
+    """So many examples, so that all schemas take seconds; HYPOTHESIS_PROFILE=search tries many more."""
+    return settings() if "HYPOTHESIS_PROFILE" in os.environ else settings(max_examples=examples)
 
 
 def expanded(name: str) -> Any:

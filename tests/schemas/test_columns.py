@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import kernels
@@ -16,14 +16,24 @@ from schemas.columns import Decoder, warm
 from schemas.program import UnsupportedSchemaError
 from schemas.reasons import Reason
 from tests.oracle import Oracle, same
-from tests.schemas.records import EVERY_TYPE, RECORDS, SCHEMAS, as_dict, expanded, in_blocks, long, message
+from tests.schemas.records import (
+    EVERY_TYPE,
+    RECORDS,
+    SCHEMAS,
+    as_dict,
+    expanded,
+    few,
+    in_blocks,
+    long,
+    message,
+)
 
 NAMES = sorted(SCHEMAS)
 CONFLUENT_ID = 70_000
 FRAME = b"\x00" + CONFLUENT_ID.to_bytes(4, "big")
 DECODERS = {name: Decoder(SCHEMAS[name], ids=[5, CONFLUENT_ID]) for name in NAMES}
 ORACLES = {name: Oracle(SCHEMAS[name], ids=[5, CONFLUENT_ID]) for name in NAMES}
-FEW = settings(max_examples=40, deadline=None)
+FEW = few(40)
 
 
 def agrees(name: str, values: list[bytes | None]) -> list[bool]:
@@ -65,7 +75,7 @@ def test_arrays_in_several_blocks(name: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=8, deadline=None)
+@few(8)
 @given(data=st.data())
 def test_cut_at_every_byte_only_the_cut_record_is_refused(name: str, data: st.DataObject) -> None:
     record, before, after = (data.draw(RECORDS[name]) for _ in range(3))
