@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -23,13 +24,19 @@ from streams.cli.output import (
     complain,
     console,
     is_terminal,
+    iso,
     say,
     say_json,
+    say_table,
     settings_of,
 )
 from streams.config import load_markets
 from streams.errors import UserError
+from streams.feeds.captures import DEFAULT_START_NS
+from streams.feeds.registry import FEEDS
 from streams.feeds.sink import Sink
+from streams.play import Playback, Played, sources
+from streams.play import publish as publish_playback
 from streams.simulator import Market, prepare, write_truth
 from streams.simulator.publish import Published, publish
 
@@ -156,6 +163,94 @@ def _sum_up(done: Published, records: int, took: float, injections: list[Any], a
         complain(f"the market was up to {done.behind_s:.1f} s behind the clock; lower --rate")
 
 
-def play(files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Captures.")]) -> None:
-    """Publish recorded captures through the feeds' own rules."""
-    raise UserError(f"{files[0]}: no feed reads captures yet")
+def play(
+    ctx: typer.Context,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Captures; gzip and zstandard too.")],
+    venue: Annotated[
+        list[str],
+        typer.Option(
+            "--venue",
+            metavar="FEED|NAME=FEED",
+            help="Whose rules: one for all files, or one each. NAME: as the markets file calls the venue. "
+            f"Feeds: {', '.join(FEEDS)}.",
+        ),
+    ],
+    symbol: Annotated[
+        list[str] | None,
+        typer.Option("--symbol", help="For captures that name none; one for all or one each."),
+    ] = None,
+    speed: Annotated[
+        str, typer.Option("--speed", metavar="N|max", help="Times the recording's own pace, or max.")
+    ] = "1",
+    start: Annotated[
+        datetime | None, typer.Option("--start", help="Receive time of captures without times, UTC.")
+    ] = None,
+    key_frame_s: Annotated[
+        float, typer.Option("--key-frame-s", help="Seconds between two key frames.")
+    ] = 5.0,
+    markets: MarketsOption = None,
+    broker: BrokerOption = None,
+    prefix: PrefixOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish recorded captures, through the feeds' own rules, to topics of their own prefix."""
+    settings = settings_of(ctx, markets=markets, broker=broker, prefix=prefix)
+    needs_own_prefix(settings.prefix, "a recording")
+    pace = _pace(speed)
+    if not 0.1 <= key_frame_s <= 86_400:
+        raise UserError(f"--key-frame-s {key_frame_s:g}: give 0.1 to 86,400")
+    described = load_markets(settings.markets)
+    start_ns = int(start.replace(tzinfo=UTC).timestamp()) * 10**9 if start else DEFAULT_START_NS
+    playback = Playback(
+        sources(files, venue, symbol or [], described),
+        described,
+        start_ns=start_ns,
+        key_frame_ns=int(key_frame_s * 1e9),
+    )
+    sink = Sink(find_broker(settings.broker), settings.prefix)
+    begun = time.monotonic()
+    with stopping() as stop, progress("play", 1.0, as_json) as show:
+
+        def told(done: Played) -> None:
+            show(playback.done, f"{done.updates:,} updates, {iso(done.last_ns)}")
+
+        done = publish_playback(playback, described, sink, speed=pace, stop=stop.is_set, told=told)
+    _tell_played(playback, done, sink.sent, time.monotonic() - begun, as_json)
+
+
+def _pace(speed: str) -> float | None:
+    if speed == "max":
+        return None
+    try:
+        pace = float(speed)
+    except ValueError:
+        pace = 0.0
+    if not 0 < pace < 1e9:
+        raise UserError(f"--speed {speed}: give a number above 0, or max")
+    return pace
+
+
+def _tell_played(playback: Playback, done: Played, records: int, took: float, as_json: bool) -> None:
+    summary = {
+        "messages": playback.messages,
+        "updates": done.updates,
+        "records": records,
+        "seconds": round(took, 3),
+        "updates_per_s": round(done.updates / max(took, 1e-9)),
+        "from_ns": done.first_ns,
+        "to_ns": done.last_ns,
+        "stopped": done.stopped,
+        "books": playback.books(),
+    }
+    if as_json:
+        say_json(summary)
+        return
+    say(
+        f"{playback.messages:,} messages, {done.updates:,} updates in {took:.1f} s "
+        f"({summary['updates_per_s']:,}/s), {iso(done.first_ns)} to {iso(done.last_ns)}"
+    )
+    columns = ("venue", "symbol", "state", "quotes", "snapshots", "deltas", "ignored", "gaps", "unfit")
+    say_table(columns, [[book[c] for c in columns] for book in playback.books()])
+    lost = [f"{b['venue']} {b['symbol']}" for b in playback.books() if b["state"] != "synced"]
+    if lost:
+        complain(f"not synced at the end, for want of a snapshot that fits: {', '.join(lost)}")
