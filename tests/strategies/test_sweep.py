@@ -53,7 +53,7 @@ def uncrossed(
 
 
 def market(max_books: int = 4, **kinds: object) -> st.SearchStrategy[list[Book]]:
-    return st.lists(uncrossed(**kinds), max_size=max_books)  # type: ignore[arg-type]
+    return st.lists(uncrossed(**kinds), max_size=max_books)  # type: ignore[arg-type]  # kinds are strategies of the right types
 
 
 def check(found: Result, plan: Plan, books: list[Book]) -> None:
