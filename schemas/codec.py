@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import fastavro
 from fastavro.validation import ValidationError, validate
@@ -68,8 +68,8 @@ class Codec:
         if isinstance(body, Reason):
             size = "no value" if data is None else f"{len(data)} bytes"
             raise Unreadable(body, f"{size} where a {self.name} should be: {body.sentence}")
-        record: Record = fastavro.schemaless_reader(io.BytesIO(body), self._parsed, None)  # type: ignore[assignment]
-        return record
+        record = fastavro.schemaless_reader(io.BytesIO(body), self._parsed, None)
+        return cast(Record, record)
 
 
 @cache

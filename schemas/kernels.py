@@ -25,8 +25,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 # numba counts references to every array that a helper is given, and an atomic addition or two a field
 # made a delta of 20 levels take 1.0 us instead of 0.23. No kernel here makes or keeps an array, so
 # nothing needs counting.
-kernel: Callable[[Function], Function] = njit(cache=True, nogil=True, _nrt=False)  # type: ignore[call-overload]
-inlined: Callable[[Function], Function] = njit(  # type: ignore[call-overload]
+kernel: Callable[[Function], Function] = njit(cache=True, nogil=True, _nrt=False)  # type: ignore[call-overload]  # its stubs lack _nrt
+inlined: Callable[[Function], Function] = njit(  # type: ignore[call-overload]  # likewise
     cache=True, nogil=True, _nrt=False, forceinline=True
 )
 
@@ -298,22 +298,19 @@ def read_record(
             out[slot] = used - origin
             out[slot + 1] = count
             used += count * table[pc, 2]
-        elif op == ARRAY:
-            left, pos = read_block(data, pos, end, table[pc, 3])
-            array = slot
-            out[array] = used - origin
-            out[array + 1] = 0
-            base = used
-            if left == 0:
-                base = row
-                pc = table[pc, 4] - 1
-        elif op == ARRAY_END:
-            pc = table[pc, 2]
-            out[array + 1] += 1
-            used += table[pc, 2]
-            left -= 1
-            if left == 0:
+        elif op in (ARRAY, ARRAY_END):
+            if op == ARRAY:
+                array = slot
+                out[array] = used - origin
+                out[array + 1] = 0
                 left, pos = read_block(data, pos, end, table[pc, 3])
+            else:
+                pc = table[pc, 2]
+                out[array + 1] += 1
+                used += table[pc, 2]
+                left -= 1
+                if left == 0:
+                    left, pos = read_block(data, pos, end, table[pc, 3])
             base = used
             if left == 0:
                 base = row
