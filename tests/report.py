@@ -1,4 +1,4 @@
-"""The closing report of a test run: what was not run, why, and how to get it.
+"""The closing report of a test run: which Kafka was used; what was not run, why, and how to get it.
 
 A skip's reason says why; how to get it stands behind ` -- ` in the reason, or follows from the markers.
 """
@@ -14,6 +14,7 @@ import pytest
 SEPARATOR = " -- "
 UNKNOWN = "no way is named: read the test"
 REAL_KAFKA = "a real Kafka: Docker, Java 17 with Maven, or an address in INTERLAYER_TEST_BROKER"
+BROKERS = ("broker", "kafka", "embedded")  # the fixtures of tests/brokers.py
 # From the most telling marker to the least.
 WAYS = {
     "recording": "set INTERLAYER_DATA to the folder of the recordings",
@@ -58,13 +59,23 @@ class Report:
 
     def __init__(self) -> None:
         self.proofs = 0
+        self.brokers: Counter[str] = Counter()
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         self.proofs += sum(item.get_closest_marker("prove") is not None for item in items)
 
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        """A test's broker is known once its fixtures are made."""
+        given = getattr(item, "funcargs", {})
+        self.brokers.update({given[name].kind for name in BROKERS if hasattr(given.get(name), "kind")})
+
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         reports = [r for r in terminalreporter.stats.get("skipped", []) if not hasattr(r, "wasxfail")]
         found = groups((_reason(r), getattr(r, "keywords", {})) for r in reports)
+        if self.brokers:
+            used = ", ".join(f"{count} tests on {kind}" for kind, count in sorted(self.brokers.items()))
+            terminalreporter.section("Kafka")
+            terminalreporter.write_line(used)
         if not found and not self.proofs:
             return
         terminalreporter.section("not run")

@@ -258,13 +258,15 @@ def test_every_marker_that_can_skip_names_a_way() -> None:
 
 
 REPORTED = """
-import pytest
+import types, pytest
+@pytest.fixture
+def broker(): return types.SimpleNamespace(kind="jvm")
 @pytest.mark.recording
 def test_a(): pytest.skip("no recording here")
 def test_b(): pytest.skip("no daemon answers -- start one")
 @pytest.mark.prove
 def test_c(): raise AssertionError("must not run")
-def test_d(): pass
+def test_d(broker): pass
 """
 
 
@@ -275,6 +277,7 @@ def test_the_report_says_what_was_not_run_and_ends_with_the_counts(tmp_path: Pat
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 tests on jvm" in lines
     assert "1 skipped: no daemon answers. To run: start one." in lines
     assert f"1 skipped: no recording here. To run: {report.WAYS['recording']}." in lines
     assert "1 long proofs left out. To run: make prove." in lines
