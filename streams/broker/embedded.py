@@ -33,7 +33,7 @@ def start_embedded(
     """
     scratch = None if log_file else Path(tempfile.mkdtemp(prefix="interlayer-embedded-"))
     log = log_file or Path(str(scratch)) / "embedded.log"
-    process = _spawn(topics or {}, log, with_parent)
+    process = _spawn(topics or {}, log, scratch, with_parent)
     answer = _read_line(process, STARTUP_LIMIT_S)
     handle = handle_of(process.pid)
     if not answer.startswith("{") or handle is None:
@@ -54,13 +54,17 @@ def start_embedded(
     )
 
 
-def _spawn(topics: Mapping[str, int], log: Path, with_parent: bool) -> subprocess.Popen[bytes]:
+def _spawn(
+    topics: Mapping[str, int], log: Path, scratch: Path | None, with_parent: bool
+) -> subprocess.Popen[bytes]:
     argv = [sys.executable, "-m", "streams.broker.mock_cluster"]
     for name, partitions in topics.items():
         argv += ["--topic", f"{name}={partitions}"]
+    argv += ["--with-parent"] if with_parent else []
+    argv += ["--remove", str(scratch)] if scratch else []
     with log.open("ab") as stderr:
         return subprocess.Popen(
-            argv + (["--with-parent"] if with_parent else []),
+            argv,
             stdin=subprocess.PIPE if with_parent else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,

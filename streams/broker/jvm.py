@@ -10,7 +10,9 @@ import tempfile
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -19,7 +21,8 @@ from streams.broker.base import CAPABILITIES, Broker
 from streams.broker.jars import jars, java
 from streams.broker.process import HOST, Handle, choose_port, handle_of, spawn, stop, until_listening, watch
 from streams.broker.security import Security, make_security
-from streams.errors import RunError, UserError
+from streams.broker.watchdog import RELEASE
+from streams.errors import InterlayerError, RunError, UserError
 
 STARTUP_LIMIT_S = 60.0
 FORMAT_LIMIT_S = 60.0
@@ -87,39 +90,98 @@ def start_jvm(
     """
     runtime = java()
     port = choose_port(port)
-    classpath = f"{jars()}/*"
+    command = [runtime, *_JAVA_OPTIONS, "-cp", f"{jars()}/*"]
     scratch = None if data_dir else Path(tempfile.mkdtemp(prefix="interlayer-kafka-"))
     home = (data_dir or Path(str(scratch))).resolve()
     home.mkdir(parents=True, exist_ok=True)
     log, settings = home / "kafka.log", home / "server.properties"
+    controller = choose_port(besides={port})
     try:
-        security = make_security(runtime, home, choose_port()) if secure else None
-        values = server_properties(port, choose_port(), home / "data", security) | dict(properties or {})
+        security = make_security(runtime, home, choose_port(besides={port, controller})) if secure else None
+        values = server_properties(port, controller, home / "data", security) | dict(properties or {})
         settings.write_text("".join(f"{key}={value}\n" for key, value in values.items()))
         if not (home / "data" / "meta.properties").exists():
-            _format([runtime, *_JAVA_OPTIONS, "-cp", classpath], settings, log, security)
-        process = spawn([runtime, *_JAVA_OPTIONS, "-cp", classpath, "kafka.Kafka", str(settings)], log)
-        watchdog, handle = _guard(process, scratch, with_parent)
-        try:
-            _wait(process, port, log)
-        except BaseException:
-            _stop(process, handle, watchdog, None)
-            raise
+            _format(command, settings, log, security)
+        node = _Node.start([*command, "kafka.Kafka", str(settings)], log, scratch)
+        node.wait(port)
     except BaseException:
         if scratch:
             shutil.rmtree(scratch, ignore_errors=True)
         raise
+    if not with_parent:
+        node.release()
     bootstrap = f"{HOST}:{security.port if security else port}"
     return Broker(
         kind="jvm",
         bootstrap=bootstrap,
         config={"bootstrap.servers": bootstrap, **(security.client if security else {})},
         capabilities=CAPABILITIES["jvm"],
-        pid=process.pid,
+        pid=node.handle.pid,
         data_dir=home,
         log_file=log,
-        on_stop=lambda: _stop(process, handle, watchdog, scratch),
+        on_stop=node.stop,
     )
+
+
+@dataclass
+class _Node:
+    """Kafka's process and the watchdog that ends it when we are killed, while it starts in any case."""
+
+    process: subprocess.Popen[bytes]
+    handle: Handle
+    log: Path
+    log_begin: int
+    scratch: Path | None
+    watchdog: subprocess.Popen[bytes] | None
+
+    @classmethod
+    def start(cls, argv: list[str], log: Path, scratch: Path | None) -> Self:
+        begin = log.stat().st_size if log.exists() else 0
+        process = spawn(argv, log)
+        handle = handle_of(process.pid) or Handle(process.pid, time.time())
+        return cls(process, handle, log, begin, scratch, watch(handle, scratch))
+
+    def wait(self, port: int) -> None:
+        """Return when the broker answers a metadata request; where it does not, stop it and say why."""
+        try:
+            deadline = time.monotonic() + STARTUP_LIMIT_S
+            if not (until_listening(port, self.process, deadline) and self._answers(port, deadline)):
+                raise self._fault(port)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _answers(self, port: int, deadline: float) -> bool:
+        admin = AdminClient({"bootstrap.servers": f"{HOST}:{port}", "log_level": "0"})
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                if admin.list_topics(timeout=1.0).brokers:
+                    return True
+            except KafkaException:
+                time.sleep(0.05)
+        return False
+
+    def _fault(self, port: int) -> InterlayerError:
+        if self.process.poll() is None:
+            return RunError(f"the jvm broker does not answer after {STARTUP_LIMIT_S:g} s (log: {self.log})")
+        reason = _reason(self.log, self.log_begin)
+        if "already in use" in reason.lower():
+            return UserError(f"the jvm broker ended at its start: port {port} on {HOST} is taken")
+        return RunError(f"the jvm broker ended at its start: {reason} (log: {self.log})")
+
+    def release(self) -> None:
+        """Let it outlive us."""
+        if self.watchdog is not None and self.watchdog.stdin is not None:
+            self.watchdog.communicate(RELEASE)
+        self.watchdog = None
+
+    def stop(self) -> None:
+        stop(self.handle)
+        self.process.wait()
+        if self.watchdog is not None:
+            self.watchdog.communicate()
+        if self.scratch is not None:
+            shutil.rmtree(self.scratch, ignore_errors=True)
 
 
 def _format(command: list[str], settings: Path, log: Path, security: Security | None) -> None:
@@ -133,55 +195,18 @@ def _format(command: list[str], settings: Path, log: Path, security: Security | 
         raise RunError(
             f"the jvm broker's data folder was not formatted within {FORMAT_LIMIT_S:g} s"
         ) from None
+    begin = log.stat().st_size if log.exists() else 0
     with log.open("a") as file:
         file.write(done.stdout + done.stderr)
     if done.returncode:
-        raise RunError(f"the jvm broker's data folder cannot be formatted: {_reason(log)} (log: {log})")
+        raise RunError(
+            f"the jvm broker's data folder cannot be formatted: {_reason(log, begin)} (log: {log})"
+        )
 
 
-def _guard(
-    process: subprocess.Popen[bytes], scratch: Path | None, with_parent: bool
-) -> tuple[subprocess.Popen[bytes] | None, Handle]:
-    handle = handle_of(process.pid) or Handle(process.pid, time.time())
-    return (watch(handle, scratch) if with_parent else None), handle
-
-
-def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    """Return when the broker answers a metadata request."""
-    deadline = time.monotonic() + STARTUP_LIMIT_S
-    if until_listening(port, process, deadline):
-        admin = AdminClient({"bootstrap.servers": f"{HOST}:{port}", "log_level": "0"})
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                if admin.list_topics(timeout=1.0).brokers:
-                    return
-            except KafkaException:
-                time.sleep(0.05)
-    if process.poll() is None:
-        raise RunError(f"the jvm broker does not answer after {STARTUP_LIMIT_S:g} s (log: {log})")
-    reason = _reason(log)
-    if "already in use" in reason.lower():
-        raise UserError(f"the jvm broker ended at its start: port {port} on {HOST} is taken (log: {log})")
-    raise RunError(f"the jvm broker ended at its start: {reason} (log: {log})")
-
-
-def _reason(log: Path) -> str:
-    """The line of a JVM's log that tells why it ended."""
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+def _reason(log: Path, begin: int) -> str:
+    """The line of a JVM's log, from byte `begin` on, that tells why it ended."""
+    text = log.read_bytes()[begin:].decode(errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if re.search(r"Exception|Error|Caused by|already in use", line)]
     return (telling or lines or ["it said nothing"])[-1][:300]
-
-
-def _stop(
-    process: subprocess.Popen[bytes],
-    handle: Handle,
-    watchdog: subprocess.Popen[bytes] | None,
-    scratch: Path | None,
-) -> None:
-    stop(handle)
-    process.wait()
-    if watchdog is not None and watchdog.stdin is not None:
-        watchdog.stdin.close()
-        watchdog.wait()
-    if scratch is not None:
-        shutil.rmtree(scratch, ignore_errors=True)

@@ -13,6 +13,7 @@ import ctypes
 import json
 import os
 import select
+import shutil
 import signal
 import sys
 from collections.abc import Mapping
@@ -111,6 +112,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="librdkafka's mock cluster")
     parser.add_argument("--topic", action="append", default=[], metavar="NAME=PARTITIONS")
     parser.add_argument("--with-parent", action="store_true")
+    parser.add_argument("--remove", type=Path, metavar="DIR", help="removed when the parent is gone")
     arguments = parser.parse_args()
     ends = {signal.SIGTERM, signal.SIGINT}
     if arguments.with_parent:
@@ -124,6 +126,8 @@ def main() -> None:
     _say(json.dumps({"bootstrap": cluster.bootstrap}))
     if arguments.with_parent:
         _serve_parent(cluster, parent)
+        if arguments.remove:
+            shutil.rmtree(arguments.remove, ignore_errors=True)
     else:
         signal.sigwait(ends)
     os._exit(0)  # nothing is kept: freeing what librdkafka holds would only take time

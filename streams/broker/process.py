@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +87,8 @@ def python_env() -> dict[str, str]:
 def watch(handle: Handle, remove: Path | None = None) -> subprocess.Popen[bytes]:
     """Start a watchdog: when this process ends, however it ends, it stops `handle` and removes `remove`.
 
-    Close the returned process's stdin to end the watch; by then the watched one should be stopped.
+    Writing watchdog.RELEASE to the returned process's stdin ends the watch; so does its closing, by which
+    time the watched one should be stopped.
     """
     argv = [sys.executable, "-m", "streams.broker.watchdog", str(handle.pid), repr(handle.started)]
     return subprocess.Popen(
@@ -114,8 +115,8 @@ def is_taken(port: int) -> bool:
     return False
 
 
-def choose_port(wanted: int = 0) -> int:
-    """`wanted` if it is free (0: any free one). Raises UserError where it is taken."""
+def choose_port(wanted: int = 0, besides: Set[int] = frozenset()) -> int:
+    """`wanted` if it is free (0: any free one not in `besides`). Raises UserError where it is taken."""
     if wanted:
         if is_taken(wanted):
             raise UserError(
@@ -124,7 +125,7 @@ def choose_port(wanted: int = 0) -> int:
         return wanted
     for _ in range(100):
         port = random.choice(_PORTS)
-        if not is_taken(port):
+        if port not in besides and not is_taken(port):
             return port
     raise UserError(f"no free port found between {_PORTS.start} and {_PORTS.stop} on {HOST}")
 

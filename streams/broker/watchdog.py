@@ -14,20 +14,26 @@ import sys
 from streams.broker.process import Handle, stop
 
 POLL_S = 1.0
+RELEASE = b"r"  # from the starter: the broker may outlive it
 
 
-def wait_for_parent(parent: int) -> None:
-    """Return when stdin is closed or the parent is another: a fork of the starter may hold the pipe open."""
+def is_orphaned(parent: int) -> bool:
+    """True when stdin is closed or the parent is another (a fork of it may hold the pipe open).
+
+    False when we are released by it.
+    """
     while os.getppid() == parent:
         readable, _, _ = select.select([sys.stdin], [], [], POLL_S)
-        if readable and not os.read(sys.stdin.fileno(), 1):
-            return
+        if readable:
+            return os.read(sys.stdin.fileno(), 1) != RELEASE
+    return True
 
 
 def main() -> None:
     parent = os.getppid()
     handle = Handle(int(sys.argv[1]), float(sys.argv[2]))
-    wait_for_parent(parent)
+    if not is_orphaned(parent):
+        return
     stop(handle)
     if len(sys.argv) > 3:
         shutil.rmtree(sys.argv[3], ignore_errors=True)

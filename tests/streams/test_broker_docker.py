@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,7 @@ esac
 """
 INNER = """
 import os
+import re
 import re
 
 def test_kafka_is_dockers(kafka, topic_prefix):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from confluent_kafka.admin import AdminClient
 
@@ -12,6 +15,7 @@ from streams.broker import Broker, choose, find_broker, local, open_broker
 from streams.broker.address import connect, parse
 from streams.broker.base import CAPABILITIES
 from streams.broker.client import client_config, consumer_config, producer_config
+from streams.broker.process import python_env
 from streams.errors import RunError, UserError
 
 
@@ -72,6 +76,29 @@ def test_the_starter_makes_the_embedded_brokers_topics() -> None:
         broker.add_topics({"e": 1})
     assert broker.log_file is not None
     assert not broker.log_file.parent.exists()
+
+
+STARTER = """
+import time
+from streams.broker import start_embedded
+broker = start_embedded()
+print(broker.pid, broker.log_file, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.kafka
+def test_an_embedded_broker_does_not_outlive_a_starter_that_is_killed() -> None:
+    starter = subprocess.Popen([sys.executable, "-c", STARTER], stdout=subprocess.PIPE, env=python_env())
+    assert starter.stdout is not None
+    with starter.stdout:
+        pid, log = starter.stdout.readline().decode().split()
+    broker = psutil.Process(int(pid))
+    assert Path(log).exists()
+    starter.kill()
+    starter.wait()
+    assert not psutil.wait_procs([broker], timeout=20)[1]
+    assert not Path(log).parent.exists()
 
 
 @pytest.mark.parametrize(
