@@ -1,4 +1,4 @@
-"""Where the recordings lie."""
+"""Where recordings lie; a test that needs one is skipped where it is not there."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-
 
 def recording(path: str) -> Path:
-    """A file or folder under INTERLAYER_DATA; skips the test where it is not there."""
-    folder = Path(os.environ.get("INTERLAYER_DATA") or ROOT.parent / "shared" / "data")
+    """The recording `path` below INTERLAYER_DATA; skips the test where it is missing."""
+    folder = Path(os.environ.get("INTERLAYER_DATA", "../shared/data"))
     found = folder / path
     if not found.exists():
-        pytest.skip(f"needs the recording {path}, not found in {folder}; set INTERLAYER_DATA (see README)")
+        pytest.skip(f"no recording {path} -- set INTERLAYER_DATA to the folder that the README describes")
     return found

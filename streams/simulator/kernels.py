@@ -24,7 +24,7 @@ SYNCED, GAP = 0, 1
 
 WALK_STEP_NS = 10_000_000  # the efficient price moves by at most one notch in this time
 NOISE_STEP_NS = 50_000_000  # a venue's own opinion of the price changes this often
-STEP_NS = 100_000  # a venue's update ids rise by 1 in this time
+STEP_NS = 10_000  # a venue's update ids rise by 1 in this time
 HEARTBEAT_NS = 500_000_000
 LOST_UPDATES = 3
 FAR = 2**62  # no price
@@ -79,10 +79,9 @@ CHANNEL = np.dtype(
         ("mode", "i8"),
     ]
 )
-# A stretch of a book's venue time in which something is injected.
 PHASE = np.dtype(
     [
-        ("start", "i8"),
+        ("start", "i8"),  # a stretch of a book's venue time in which something is injected
         ("shown", "i8"),  # the stray order stands from here to the end
         ("end", "i8"),
         ("kind", "i8"),
@@ -94,10 +93,9 @@ PHASE = np.dtype(
 )
 
 
-# What is the same for all channels: one row.
 SETTING = np.dtype(
     [
-        ("origin", "i8"),  # time 0, since 1970
+        ("origin", "i8"),  # time 0, since 1970 (one row, the same for all channels)
         ("recorded", "i8"),
         ("frame_ns", "i8"),  # between two key frames
         ("notch", "f8"),  # largest step of an efficient price, fraction

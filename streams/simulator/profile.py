@@ -19,9 +19,10 @@ NOISE_BPS = 0.3
 LEVELS = 20  # a side; the same number again is left to the reader's limit, so that nothing is cut off
 GRID_BPS = 1.0
 DEPTH_LATENCY_NS = 15_000_000  # depth comes so much later than quotes
-JITTER_NS = 5_000_000
+JITTER_NS = 5_000_000  # at most, and a quarter of the interval: updates of a feed do not overtake each other
 MAX_LATENCY_MS = 400.0
 MAX_INTERVAL_NS = 200_000_000  # no feed looks less often, however low the rate
+MAX_RATE = 1_000_000
 QUOTE_SHARE = 0.6  # of all updates
 NOTCH_BPS = 0.1  # largest step of the efficient price; less where fees are low
 BASIS_BPS = 25.0  # a derivative, or another quote currency, stands so much above the spot
@@ -79,8 +80,8 @@ def start_price(instrument: Instrument, spot_quote: str) -> float:
 
 def profiles(markets: Markets, rate: float) -> list[BookProfile]:
     """Profiles of all instruments, in the file's order; `rate` is of all updates of all books, per s."""
-    if not 0 < rate <= 2_000_000:
-        raise UserError(f"rate {rate:g}: give updates a second, above 0 and at most 2,000,000")
+    if not 0 < rate <= MAX_RATE:
+        raise UserError(f"rate {rate:g}: give updates a second, above 0 and at most {MAX_RATE:,}")
     count = {c: sum(c in i.channels for i in markets.instruments) for c in ("l1", "l2")}
     share = {"l1": QUOTE_SHARE if count["l2"] else 1.0, "l2": 1 - QUOTE_SHARE if count["l1"] else 1.0}
 
@@ -90,7 +91,8 @@ def profiles(markets: Markets, rate: float) -> list[BookProfile]:
         latency = int(min(markets.venues[instrument.venue].latency_ms, MAX_LATENCY_MS) * 1e6)
         interval = int(1e9 * count[channel] / (rate * share[channel]))
         extra = DEPTH_LATENCY_NS if channel == "l2" else 0
-        return Feed(latency + extra, JITTER_NS, min(interval, MAX_INTERVAL_NS))
+        interval = min(interval, MAX_INTERVAL_NS)
+        return Feed(latency + extra, min(JITTER_NS, interval // 4), interval)
 
     quotes = usual_quotes(markets)
     return [_profile(markets, i, quotes[i.base], feed(i, "l1"), feed(i, "l2")) for i in markets.instruments]
