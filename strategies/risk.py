@@ -106,6 +106,15 @@ _MEANING = MappingProxyType(
 )
 
 
+def markdown_table() -> str:
+    """The table of docs/operations.md."""
+    rows = [f"| `{reason}` | {reason.sentence} | {reason.unit or '-'} |" for reason in Reason]
+    return (
+        "\n".join(("| reason | what happened | unit of value and limit |", "| --- | --- | --- |", *rows))
+        + "\n"
+    )
+
+
 class CommandAction(StrEnum):
     """What a command does."""
 

@@ -8,6 +8,7 @@ record's key, so that `interlayer risk resume ID` lifts it as any other.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -260,23 +261,30 @@ class Commands:
     # What follows runs in the thread.
 
     def _run(self) -> None:
-        consumer = Consumer(self._config)
+        consumer = Consumer(self._config, logger=logging.getLogger("librdkafka"))
         follower = Follower()
         try:
-            self._assign(consumer, 0)
-            next_look = 0.0
-            while not self._ending.is_set():
-                try:
-                    self._read(consumer, follower)
-                except InterlayerError as fault:
-                    self._post(follower.look(str(fault)))
-                    self._assign(consumer, follower.position)  # the same record again
-                    self._ending.wait(self._look_s)
-                if time.monotonic() >= next_look:
-                    self._post(self._ask(consumer, follower))
-                    next_look = time.monotonic() + self._look_s
+            self._follow(consumer, follower)
+        except Exception as error:
+            # Without a reader the end is never confirmed again, so the gate closes; here is why.
+            log.exception("the reader of commands has ended", topic=self._topic)
+            self._post(follower.look(f"the reader of commands has ended: {error!r}"))
         finally:
             consumer.close()
+
+    def _follow(self, consumer: Consumer, follower: Follower) -> None:
+        self._assign(consumer, 0)
+        next_look = 0.0
+        while not self._ending.is_set():
+            try:
+                self._read(consumer, follower)
+            except InterlayerError as fault:
+                self._post(follower.look(str(fault)))
+                self._assign(consumer, follower.position)  # the same record again
+                self._ending.wait(self._look_s)
+            if time.monotonic() >= next_look:
+                self._post(self._ask(consumer, follower))
+                next_look = time.monotonic() + self._look_s
 
     def _assign(self, consumer: Consumer, offset: int) -> None:
         consumer.assign([TopicPartition(self._topic, 0, offset)])

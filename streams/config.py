@@ -127,8 +127,11 @@ class Settings(BaseSettings):
     )
 
     # Worker: the guard's commands
-    command_confirm_ms: Milliseconds = Field(
-        10_000, description="nothing opens when the end of risk.command was not confirmed for this time, ms"
+    command_confirm_ms: int = Field(
+        10_000,
+        ge=500,
+        le=3_600_000,
+        description="nothing opens when the end of risk.command was not confirmed for this time, ms",
     )
 
     # Worker: the way out

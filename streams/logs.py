@@ -22,35 +22,46 @@ _SHARED: tuple[Processor, ...] = (
 )
 
 
-def set_up(settings: Settings, stream: TextIO | None = None) -> logging.Handler:
+class _StandardError(logging.Handler):
+    """Standard error as it is when a line is written, not as it was at the set-up: tests replace it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
+        except Exception:  # noqa: BLE001  # as every handler does: a line that cannot be written is no fault
+            self.handleError(record)
+
+
+def set_up(settings: Settings | None = None, stream: TextIO | None = None) -> logging.Handler:
     """Send every log line to `stream` (standard error), as JSON or for the eye; returns the handler.
 
-    Call it once a process, before Faust sets up its own logging.
+    Without settings warnings alone: a command that answers on standard output. A worker calls it again,
+    before Faust sets up its own logging.
     """
     target = stream if stream is not None else sys.stderr
-    handler = logging.StreamHandler(target)
-    handler.setFormatter(_formatter(_as_json(settings, target), target.isatty()))
+    form, level = (settings.log_format, settings.log_level) if settings else ("auto", "warning")
+    as_json = form == "json" or (form == "auto" and not target.isatty())
+    handler = logging.StreamHandler(stream) if stream is not None else _StandardError()
+    handler.setFormatter(_formatter(as_json, target.isatty()))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(settings.log_level.upper())
+    root.setLevel(level.upper())
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, settings.log_level.upper())),
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,  # a logger made at import must follow this call
     )
     return handler
 
 
-def _as_json(settings: Settings, target: TextIO) -> bool:
-    return settings.log_format == "json" or (settings.log_format == "auto" and not target.isatty())
-
-
 def _formatter(as_json: bool, colors: bool) -> logging.Formatter:
     ending: list[Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if as_json
-        else [structlog.dev.ConsoleRenderer(colors=colors)]
+        # Plain tracebacks: the fancy ones show local variables, and one may be a password.
+        else [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)]
     )
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=list(_SHARED),

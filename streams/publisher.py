@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -141,17 +142,14 @@ class Publisher:
         self._told: dict[str, float] = {}
         self._encode = encode
         self._settings = settings
-        self._producer = Producer(
-            {
-                **producer_config(
-                    broker,
-                    linger_ms=settings.linger_ms,
-                    queue_buffering_max_messages=settings.outgoing_max_records,
-                    delivery_timeout_ms=settings.delivery_limit_ms,
-                ),
-                "error_cb": self._on_error,
-            }
+        config = producer_config(
+            broker,
+            linger_ms=settings.linger_ms,
+            queue_buffering_max_messages=settings.outgoing_max_records,
+            delivery_timeout_ms=settings.delivery_limit_ms,
         )
+        config["error_cb"] = self._on_error
+        self._producer = Producer(config, logger=logging.getLogger("librdkafka"))
         self._end_by: float | None = None
         self._thread = threading.Thread(target=self._poll, name="publisher", daemon=True)
         self._thread.start()

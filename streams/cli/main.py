@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from streams import logs
 from streams.cli.output import Invocation, complain
 from streams.errors import InterlayerError
 
@@ -85,6 +86,7 @@ _command("check", "config", LOOK)
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code; a fault is one line on standard error."""
     given = sys.argv[1:] if arguments is None else arguments
+    logs.set_up()
     try:
         app(given, prog_name="interlayer")
     except SystemExit as end:

@@ -28,6 +28,7 @@ from strategies.risk import (
     Scope,
     Standing,
     guard,
+    markdown_table,
 )
 from strategies.signals import Action, Cause, Input, Layer, Leg, Origin, RiskEvent, Side, Signal
 
@@ -100,6 +101,11 @@ def test_every_reason_has_a_sentence() -> None:
     assert all(len(reason.sentence) > 10 for reason in Reason)
     assert Reason.EDGE_BELOW_MINIMUM_BPS.unit == "bps"
     assert len({reason.sentence for reason in Reason}) == len(Reason)
+
+
+def test_the_table_of_the_docs_is_the_codes_own() -> None:
+    docs = Path(schemas.__file__).parents[1] / "docs" / "operations.md"
+    assert markdown_table() in docs.read_text("utf-8")
 
 
 def test_signal_mirrors_its_schema() -> None:

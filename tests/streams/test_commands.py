@@ -353,3 +353,22 @@ def test_the_gate_is_never_open_over_an_old_unread_command(steps: list[tuple[str
             assert follower.position >= (written[now - 11] if now > 10 else 0)
         else:
             assert follower.look().confirmed_ns is None or now * MS - follower.look().confirmed_ns > 10 * MS
+
+
+def test_a_reader_that_ends_closes_the_gate_and_says_why(embedded: Broker, topic_prefix: str) -> None:
+    topic = topic_prefix + "risk.command"
+    make_topics(embedded, {topic: 1})
+
+    async def scenario(commands: Commands, heard: Heard) -> None:
+        assert await commands.opened(20_000)
+
+        def broken(*_: object) -> None:
+            raise ValueError("a fault of ours")
+
+        commands._hand_on = broken  # type: ignore[method-assign]
+        await asyncio.to_thread(write, embedded, topic, [record(kill("a"))])
+        await until(lambda: "a fault of ours" in commands.detail)
+        await until(lambda: commands.check() or commands.standing.closed is Reason.COMMANDS_UNCONFIRMED)
+
+    heard = follow(embedded, load_settings(prefix=topic_prefix, command_confirm_ms=800), scenario)
+    assert isinstance(heard.events[-1], GateClosed)

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -265,18 +266,24 @@ def test_results_are_written_whole(tmp_path: Path) -> None:
         out.write_json(tmp_path / "file", "demo", {})
 
 
+@pytest.fixture
+def _logging() -> Iterator[None]:
+    """Give back how this process logs."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("_logging")
 def test_log_lines_carry_their_fields() -> None:
-    before = (logging.getLogger().handlers[:], logging.getLogger().level)
     stream = io.StringIO()
-    try:
-        logs.set_up(load_settings(log_level="info"), stream)
-        logs.logger("streams.x").warning("gap", topic="book.l2", offset=7)
-        logs.logger("streams.x").debug("unseen")
-        logging.getLogger("faust.y").error("lost %s", "it")
-    finally:
-        logging.getLogger().handlers[:], level = before
-        logging.getLogger().setLevel(level)
-        structlog.reset_defaults()
+    logs.set_up(load_settings(log_level="info"), stream)
+    logs.logger("streams.x").warning("gap", topic="book.l2", offset=7)
+    logs.logger("streams.x").debug("unseen")
+    logging.getLogger("faust.y").error("lost %s", "it")
     first, second = (json.loads(line) for line in stream.getvalue().splitlines())
     assert (first["event"], first["topic"], first["offset"], first["level"]) == (
         "gap",
@@ -286,3 +293,30 @@ def test_log_lines_carry_their_fields() -> None:
     )
     assert (first["logger"], second["logger"]) == ("streams.x", "faust.y")
     assert (second["event"], second["level"]) == ("lost it", "error")
+
+
+@pytest.mark.usefixtures("_logging")
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_a_logged_traceback_shows_no_local_variable(form: str) -> None:
+    stream = io.StringIO()
+    logs.set_up(load_settings(log_format=form), stream)
+
+    def fail(password: str) -> None:
+        raise ValueError(f"{len(password)} characters were wrong")
+
+    try:
+        fail(SECRET)
+    except ValueError:
+        logs.logger("streams.x").exception("failed")
+        logging.getLogger("faust.y").exception("failed too")
+    assert stream.getvalue().count(f"{len(SECRET)} characters were wrong") == 2
+    assert SECRET not in stream.getvalue()
+
+
+@pytest.mark.usefixtures("_logging")
+def test_commands_log_warnings_to_standard_error_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up()
+    logs.logger("streams.x").info("unseen")
+    logs.logger("streams.x").warning("seen")
+    said = capsys.readouterr()
+    assert (said.out, json.loads(said.err)["event"]) == ("", "seen")
