@@ -18,11 +18,13 @@ from streams.broker import Broker, Capability, start_embedded, start_jvm
 from streams.broker.address import connect
 from streams.broker.base import CAPABILITIES
 from streams.broker.docker import why_no_docker
+from streams.broker.jars import jars, java
 from streams.broker.process import choose_port
 from streams.errors import InterlayerError
 
 ROOT = Path(__file__).resolve().parents[1]
 TOPIC_LIMIT_S = 20.0
+FIXTURES = {"broker", "kafka", "embedded", "jvm_tools", "secure_kafka"}
 # What a marker asks of a broker.
 NEEDS: Mapping[str, Capability] = {
     "needs_compaction": "compaction",
@@ -95,13 +97,19 @@ def kafka(request: pytest.FixtureRequest) -> Iterator[Broker]:
 
 
 @pytest.fixture(scope="session")
-def secure_kafka() -> Iterator[Broker]:
-    """The JVM's Kafka behind TLS with SASL/SCRAM-SHA-512; `config` holds what a client needs."""
+def jvm_tools() -> None:
+    """Java is new enough and Kafka's jars are here; else a skip."""
     try:
-        found = start_jvm(secure=True)
+        java()
+        jars()
     except InterlayerError as error:
-        pytest.skip(f"no Kafka with TLS: {error} -- install Java 17 and Maven")
-    with found:
+        pytest.skip(f"no Kafka on a JVM: {error} -- install Java 17 and Maven")
+
+
+@pytest.fixture(scope="session")
+def secure_kafka(jvm_tools: None) -> Iterator[Broker]:
+    """The JVM's Kafka behind TLS with SASL/SCRAM-SHA-512; `config` holds what a client needs."""
+    with start_jvm(secure=True) as found:
         yield found
 
 
@@ -124,5 +132,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whoever takes a broker bears the marker `kafka`, so that the quick lane leaves it out."""
     for item in items:
-        if {"broker", "kafka", "embedded", "secure_kafka"} & set(getattr(item, "fixturenames", ())):
+        if {"broker", "kafka", "embedded", "jvm_tools", "secure_kafka"} & set(
+            getattr(item, "fixturenames", ())
+        ):
             item.add_marker("kafka")

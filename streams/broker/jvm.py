@@ -19,14 +19,23 @@ from confluent_kafka.admin import AdminClient
 
 from streams.broker.base import CAPABILITIES, Broker
 from streams.broker.jars import jars, java
-from streams.broker.process import HOST, Handle, choose_port, handle_of, spawn, stop, until_listening, watch
+from streams.broker.process import (
+    HOST,
+    RELEASE,
+    Handle,
+    choose_port,
+    handle_of,
+    spawn,
+    stop,
+    until_listening,
+    watch,
+)
 from streams.broker.security import Security, make_security
-from streams.broker.watchdog import RELEASE
 from streams.errors import InterlayerError, RunError, UserError
 
 STARTUP_LIMIT_S = 60.0
 FORMAT_LIMIT_S = 60.0
-# Kafka takes 3 to 4 s to answer on two shared cores and holds some 370 MB (Kafka 4.1, Java 17).
+# Kafka 4.3.1 on Java 17, two idle cores: answers after 2.7 s, formatting included, and holds 230 MB then.
 _JAVA_OPTIONS = (
     "-Xmx512m",
     "-XX:+UseSerialGC",

@@ -18,6 +18,7 @@ from streams.errors import UserError
 
 HOST = "127.0.0.1"
 STOP_LIMIT_S = 15.0
+RELEASE = b"r"  # said to a watchdog: what it watches may outlive us
 # Below the ports that systems give to outgoing connections (Linux from 32768, macOS from 49152), so that
 # none of those takes the port while the broker is still starting.
 _PORTS = range(20_000, 32_000)
@@ -87,7 +88,7 @@ def python_env() -> dict[str, str]:
 def watch(handle: Handle, remove: Path | None = None) -> subprocess.Popen[bytes]:
     """Start a watchdog: when this process ends, however it ends, it stops `handle` and removes `remove`.
 
-    Writing watchdog.RELEASE to the returned process's stdin ends the watch; so does its closing, by which
+    Writing RELEASE to the returned process's stdin ends the watch; so does its closing, by which
     time the watched one should be stopped.
     """
     argv = [sys.executable, "-m", "streams.broker.watchdog", str(handle.pid), repr(handle.started)]

@@ -11,10 +11,9 @@ import select
 import shutil
 import sys
 
-from streams.broker.process import Handle, stop
+from streams.broker.process import RELEASE, Handle, stop
 
 POLL_S = 1.0
-RELEASE = b"r"  # from the starter: the broker may outlive it
 
 
 def is_orphaned(parent: int) -> bool:

@@ -94,7 +94,9 @@ def status(state: StateOption = local.STATE_DIR, as_json: JsonOption = False) ->
     if as_json:
         say_json(described)
     else:
-        described |= {"capabilities": ", ".join(described["capabilities"]) or "none (see the README)"}
+        described |= {
+            "capabilities": ", ".join(described["capabilities"]) or "none (in memory, 5 MiB a partition)"
+        }
         for name, value in described.items():
             say(f"{name:<14}{'-' if value is None else value}")
         if fault:

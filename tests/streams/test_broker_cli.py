@@ -109,7 +109,8 @@ def test_what_the_embedded_kind_cannot_do(run: Run, state: Path, arguments: list
     assert (code, reason in err, err.count("\n")) == (2, True, 1)
 
 
-def test_a_taken_port_is_refused(run: Run, state: Path, kafka: Broker) -> None:
+@pytest.mark.needs_java
+def test_a_taken_port_is_refused(run: Run, state: Path, jvm_tools: None) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         code, _, err = run("broker", "start", "--kind", "jvm", "--port", port, "--state", state)

@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 
 from streams.broker import docker, local
-from streams.broker.jars import jars, java
-from streams.errors import InterlayerError
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 120
@@ -71,11 +69,7 @@ def test_no_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.kafka
 @pytest.mark.needs_java
-def test_the_fixture_takes_kafka_from_compose_and_starts_nothing_else(tmp_path: Path) -> None:
-    try:
-        java(), jars()
-    except InterlayerError as error:
-        pytest.skip(f"no Kafka to stand behind Docker's command: {error} -- install Java 17 and Maven")
+def test_the_fixture_takes_kafka_alone_from_compose(jvm_tools: None, tmp_path: Path) -> None:
     log, state = tmp_path / "log", tmp_path / "state"
     stand_in(tmp_path / "bin", DOCKER.format(log=log, python=sys.executable, state=state))
     inner = tmp_path / "test_inner.py"

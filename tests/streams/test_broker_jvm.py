@@ -12,7 +12,7 @@ from streams.broker import Broker, start_jvm
 from streams.broker.address import connect
 from streams.broker.client import consumer_config, producer_config
 from streams.broker.process import handle_of
-from streams.errors import InterlayerError, RunError
+from streams.errors import RunError
 from tests.brokers import make_topics
 
 pytestmark = pytest.mark.kafka
@@ -68,12 +68,8 @@ def test_what_a_client_lacks_is_said(
 
 
 @pytest.mark.needs_java
-def test_what_was_written_is_there_after_a_restart_on_another_port(tmp_path: Path) -> None:
-    try:
-        first = start_jvm(data_dir=tmp_path)
-    except InterlayerError as error:
-        pytest.skip(f"no Kafka on a JVM: {error} -- install Java 17 and Maven")
-    with first:
+def test_what_was_written_is_there_after_a_restart_on_another_port(jvm_tools: None, tmp_path: Path) -> None:
+    with start_jvm(data_dir=tmp_path) as first:
         make_topics(first, {"a": 1})
         produce(first, "a", [b"kept"])
     assert first.pid is not None
@@ -84,7 +80,7 @@ def test_what_was_written_is_there_after_a_restart_on_another_port(tmp_path: Pat
 
 
 @pytest.mark.needs_java
-def test_a_setting_that_kafka_refuses_is_said_and_nothing_is_left(kafka: Broker, tmp_path: Path) -> None:
+def test_a_setting_that_kafka_refuses_is_said(jvm_tools: None, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"num\.io\.threads") as refused:
         start_jvm(data_dir=tmp_path, properties={"num.io.threads": "none"})
     assert "\n" not in str(refused.value)

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from streams.broker import process, watchdog
+from streams.broker import process
 from streams.errors import UserError
 
 STUBBORN = (
@@ -71,7 +71,7 @@ def test_who_ignores_sigterm_is_killed_after_the_limit() -> None:
 STARTER = """
 import subprocess, sys, time
 from pathlib import Path
-from streams.broker import process, watchdog
+from streams.broker import process
 child = process.spawn([sys.executable, "-c", "import time; time.sleep(60)"], Path(sys.argv[1]) / "log")
 process.watch(process.handle_of(child.pid), Path(sys.argv[1]) / "data")
 print(child.pid, flush=True)
@@ -84,7 +84,7 @@ def test_a_released_process_is_left_alone(tmp_path: Path) -> None:
     handle = process.handle_of(sleeper.pid)
     assert handle is not None
     dog = process.watch(handle, tmp_path)
-    dog.communicate(watchdog.RELEASE)
+    dog.communicate(process.RELEASE)
     assert dog.returncode == 0
     assert process.find(handle) is not None
     assert tmp_path.exists()
