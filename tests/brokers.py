@@ -132,7 +132,5 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whoever takes a broker bears the marker `kafka`, so that the quick lane leaves it out."""
     for item in items:
-        if {"broker", "kafka", "embedded", "jvm_tools", "secure_kafka"} & set(
-            getattr(item, "fixturenames", ())
-        ):
+        if FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("kafka")
