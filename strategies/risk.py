@@ -25,7 +25,6 @@ class Reason(StrEnum):
     HALTED = "halted"
     COMMANDS_UNCONFIRMED = "commands_unconfirmed"
     COMMANDS_LOG_CUT = "commands_log_cut"
-    COMMAND_UNREADABLE = "command_unreadable"
     RESUME_UNKNOWN = "resume_unknown"
     KILLED = "killed"
     RESUMED = "resumed"
@@ -73,10 +72,6 @@ _MEANING = MappingProxyType(
         Reason.COMMANDS_LOG_CUT: (
             "risk.command does not start at offset 0 on a broker that does not compact: a kill may be lost",
             "offset",
-        ),
-        Reason.COMMAND_UNREADABLE: (
-            "a record of risk.command cannot be read and counts as a kill of all, under its key as the id",
-            "",
         ),
         Reason.RESUME_UNKNOWN: ("a resume names no kill that is in force, and was ignored", ""),
         Reason.KILLED: ("a kill came into force", ""),

@@ -144,9 +144,6 @@ class Settings(BaseSettings):
     delivery_limit_ms: int = Field(
         30_000, ge=1_000, le=3_600_000, description="an undelivered record is a fault after, ms"
     )
-    reject_value_bytes: int = Field(
-        4_096, ge=0, le=4_096, description="how much of a rejected value is kept, bytes"
-    )
 
     # Worker: health
     drain_limit_ms: Milliseconds = Field(

@@ -90,6 +90,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         app(given, prog_name="interlayer")
     except SystemExit as end:
+        if isinstance(end.code, str):  # what the interpreter would do with it
+            complain(end.code)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except InterlayerError as fault:
         if "--debug" in given:

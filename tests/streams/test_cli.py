@@ -420,3 +420,14 @@ def test_tables_are_plain_lines_where_nobody_looks(capsys: pytest.CaptureFixture
 
 def test_exit_codes_are_as_promised() -> None:
     assert (RunError("x").exit_code, UserError("x").exit_code) == (1, 2)
+
+
+def test_a_word_on_the_way_out_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave(*_: object, **__: object) -> None:
+        raise SystemExit("interlayer: no such file")
+
+    monkeypatch.setattr(cli, "app", leave)
+    assert cli.main([]) == 1
+    assert capsys.readouterr().err == "interlayer: no such file\n"

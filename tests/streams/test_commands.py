@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -187,6 +189,26 @@ def test_a_broker_that_is_away_closes_the_gate(topic_prefix: str) -> None:
     assert closed.reason is Reason.COMMANDS_UNCONFIRMED
     assert closed.value is not None
     assert closed.value > 800 == closed.limit
+
+
+def test_a_broker_that_hangs_closes_the_gate_and_opens_it_when_it_is_back(topic_prefix: str) -> None:
+    topic = topic_prefix + "risk.command"
+    with start_embedded({topic: 1}) as broker:
+        pid = broker.pid
+        assert pid is not None
+
+        async def scenario(commands: Commands, heard: Heard) -> None:
+            assert await commands.opened(20_000)
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                await until(lambda: commands.standing.closed is Reason.COMMANDS_UNCONFIRMED)
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            await asyncio.to_thread(write, broker, topic, [record(kill("a"))])
+            await until(lambda: commands.standing.closed is None and heard.ids() == [("a", "kill")])
+
+        heard = follow(broker, load_settings(prefix=topic_prefix, command_confirm_ms=800), scenario)
+    assert [type(gate) for gate in heard.gates()] == [GateOpened, GateClosed, GateOpened]
 
 
 def test_a_paused_process_closes_the_gate_before_its_next_step(embedded: Broker, topic_prefix: str) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 import time
 from collections.abc import Awaitable, Callable
+from signal import SIGCONT, SIGSTOP
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
@@ -13,7 +15,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from strategies.markets import Limits
 from strategies.risk import Approved, Reason, Standing, guard
 from strategies.signals import Action, Cause, Origin, RiskEvent, Signal
-from streams.broker import Broker
+from streams.broker import Broker, start_embedded
 from streams.broker.base import CAPABILITIES
 from streams.broker.client import consumer_config
 from streams.config import Settings, load_settings
@@ -220,6 +222,29 @@ def test_a_full_queue_empties(embedded: Broker, topic_prefix: str) -> None:
     run(embedded, load_settings(prefix=topic_prefix, outgoing_max_records=10, linger_ms=0), scenario)
     records = read(embedded, topic_prefix + "signal", 500)
     assert [WIRE.decode("signal", value)["sequence"] for _, _, value in records] == list(range(500))
+
+
+def test_a_broker_that_hangs_loses_and_repeats_nothing(topic_prefix: str) -> None:
+    with start_embedded({topic_prefix + "signal": 4}) as broker:
+        pid = broker.pid
+        assert pid is not None
+
+        async def scenario(publisher: Publisher) -> None:
+            receipts = [await publisher.publish([approved("BTC", 0)])]
+            await receipts[0].delivered()
+            os.kill(pid, SIGSTOP)
+            try:
+                receipts += [await publisher.publish([approved("BTC", n)]) for n in range(1, 100)]
+                await asyncio.sleep(0.5)
+                assert not any(receipt.done for receipt in receipts[1:])
+            finally:
+                os.kill(pid, SIGCONT)
+            for receipt in receipts:
+                await receipt.delivered()
+
+        run(broker, load_settings(prefix=topic_prefix), scenario)
+        records = read(broker, topic_prefix + "signal", 100)
+    assert [WIRE.decode("signal", value)["sequence"] for _, _, value in records] == list(range(100))
 
 
 def test_closing_says_what_was_left() -> None:
