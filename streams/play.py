@@ -197,15 +197,17 @@ def publish(
     sink: Sink,
     *,
     speed: float | None,
+    schema_id: int | None = None,
     stop: Callable[[], bool] = lambda: False,
     told: Callable[[Played], None] = lambda _: None,
 ) -> Played:
     """Send a playback: `speed` times as fast as it was received, None as fast as it goes.
 
-    `stop` is asked, and `told` called, with each batch. Raises UserError for a capture that cannot be read
-    (what stood before the fault is delivered) and RunError where delivery fails.
+    `schema_id` is of `streams.feeds.pack.book_schema_id`. `stop` is asked, and `told` called, with each
+    batch. Raises UserError for a capture that cannot be read (what stood before the fault is delivered),
+    RunError where delivery fails.
     """
-    packer = Packer(markets, recorded=True)
+    packer = Packer(markets, recorded=True, schema_id=schema_id)
     keys = [group_keys(i.groups) for i in markets.instruments]
     done, batch = Played(), list[Update]()
     begun = time.monotonic()

@@ -30,15 +30,17 @@ from streams.cli.output import (
     say_table,
     settings_of,
 )
-from streams.config import load_markets
+from streams.config import Settings, load_markets
 from streams.errors import UserError
 from streams.feeds.captures import DEFAULT_START_NS
+from streams.feeds.pack import book_schema_id
 from streams.feeds.registry import FEEDS
 from streams.feeds.sink import Sink
 from streams.play import Playback, Played, sources
 from streams.play import publish as publish_playback
 from streams.simulator import Market, prepare, write_truth
 from streams.simulator.publish import Published, publish
+from streams.wire import Wire
 
 PLAIN_EVERY_S = 5.0  # between two lines of progress where nobody looks at a terminal
 SHOWN_EVERY_S = 0.1
@@ -90,6 +92,12 @@ def progress(name: str, total: float, quiet: bool) -> Iterator[Callable[[float, 
         yield show
 
 
+def _sink(settings: Settings) -> Sink:
+    limit_s = settings.broker_answer_ms / 1_000
+    broker = find_broker(settings.broker, security=settings.kafka_config(), limit_s=limit_s)
+    return Sink(broker, settings.prefix)
+
+
 def needs_own_prefix(prefix: str, what: str) -> None:
     """Recorded times must not come among live ones."""
     if not prefix:
@@ -120,7 +128,8 @@ def simulate(
         needs_own_prefix(settings.prefix, "a market in its own time")
     described = load_markets(settings.markets)
     probe = Market(seed, described, seconds, 0, rate=rate)  # says what is wrong before a broker is asked
-    sink = Sink(find_broker(settings.broker), settings.prefix)
+    schema_id = book_schema_id(Wire(settings))
+    sink = _sink(settings)
     prepare(described)
     # In its own time the market ends now: a receive time ahead of the broker's clock would be rejected.
     start = time.time_ns() - (int(seconds * 1e9) if max_speed else 0)
@@ -134,7 +143,7 @@ def simulate(
         def told(done: Published) -> None:
             show((done.until_ns - start) / 1e9, f"{done.updates:,} updates")
 
-        done = publish(market, sink, live=not max_speed, stop=stop.is_set, told=told)
+        done = publish(market, sink, live=not max_speed, schema_id=schema_id, stop=stop.is_set, told=told)
     injections = [i for i in market.truth() if i.end_ns <= done.until_ns]
     if truth is not None and len(injections) < len(market.truth()):
         write_truth(truth, injections)
@@ -207,14 +216,17 @@ def play(
         start_ns=start_ns,
         key_frame_ns=int(key_frame_s * 1e9),
     )
-    sink = Sink(find_broker(settings.broker), settings.prefix)
+    schema_id = book_schema_id(Wire(settings))
+    sink = _sink(settings)
     begun = time.monotonic()
     with stopping() as stop, progress("play", 1.0, as_json) as show:
 
         def told(done: Played) -> None:
             show(playback.done, f"{done.updates:,} updates, {iso(done.last_ns)}")
 
-        done = publish_playback(playback, described, sink, speed=pace, stop=stop.is_set, told=told)
+        done = publish_playback(
+            playback, described, sink, speed=pace, schema_id=schema_id, stop=stop.is_set, told=told
+        )
     _tell_played(playback, done, sink.sent, time.monotonic() - begun, as_json)
 
 

@@ -46,7 +46,7 @@ def parse(raw: bytes, *, futures: bool) -> Iterable[RawMessage]:
     try:
         message = orjson.loads(raw)
     except orjson.JSONDecodeError as fault:
-        raise MessageError(f"no JSON: {fault}") from None
+        raise MessageError(f"no JSON: {fault.msg}, at its character {fault.pos + 1}") from None
     if isinstance(message, dict) and isinstance(message.get("data"), dict):
         message = message["data"]
     if not isinstance(message, dict):

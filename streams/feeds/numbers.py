@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
@@ -12,6 +13,7 @@ from streams.feeds.protocol import Level, MessageError, Number, RawLevel
 
 MAX_INTEGER = 2**53  # as of BookUpdate.avsc
 MAX_TEXT = 64  # characters of a number; no venue writes more, and an exponent of a million must not be tried
+NUMBER = re.compile(r"-?[0-9]*\.?[0-9]*([eE][+-]?[0-9]+)?")  # Decimal takes 1_0 and digits of all scripts
 PLAIN_DIGITS = 30  # more are left to the decimal module
 REMEMBERED = 100_000  # texts; a book's prices come again and again
 
@@ -37,7 +39,7 @@ class Scale:
         """
         if type(value) is not str:
             if type(value) is Fraction:
-                return self._exact(value)
+                return self._exact(value, str(value)[:MAX_TEXT])
             raise MessageError(f"{self._what} {value!r:.80} is not written as a text")
         found = self._known.get(value)
         if found is None:
@@ -55,15 +57,15 @@ class Scale:
         if missing >= 0 and len(digits) <= PLAIN_DIGITS and digits.isascii() and digits.isdecimal():
             return self._checked(int(digits) * 10**missing, value)
         try:
-            return self._exact(_fraction(value))
+            return self._exact(_fraction(value), value)
         except (InvalidOperation, ValueError):
             raise MessageError(f"{self._what} {value!r:.80} is no decimal number") from None
 
-    def _exact(self, value: Fraction) -> int:
+    def _exact(self, value: Fraction, shown: str) -> int:
         scaled = value * Fraction(10) ** -self.exponent
         if scaled.denominator != 1:
-            raise MessageError(f"{self._what} {_shown(value)} does not fit the {self._where}")
-        return self._checked(scaled.numerator, _shown(value))
+            raise MessageError(f"{self._what} {shown} does not fit the {self._where}")
+        return self._checked(scaled.numerator, shown)
 
     def _checked(self, units: int, shown: str) -> int:
         if units % self._whole:
@@ -94,13 +96,9 @@ class Scales:
 
 
 def _fraction(text: str) -> Fraction:
-    if len(text) > MAX_TEXT:
+    if len(text) > MAX_TEXT or not NUMBER.fullmatch(text):
         raise ValueError
     number = Decimal(text)
     if not number.is_finite() or abs(number.adjusted()) > MAX_TEXT:
         raise ValueError
     return Fraction(number)
-
-
-def _shown(value: Fraction) -> str:
-    return f"{value.numerator / value.denominator:.17g}" if value.denominator < 10**30 else str(value)[:80]

@@ -9,15 +9,28 @@ import numpy as np
 from schemas import catalog
 from schemas.batch import Ints, Messages
 from schemas.encoder import Encoder
+from schemas.registry import RegistryCodec
 from strategies.markets import Markets, exponent
+from streams.errors import RunError
 from streams.feeds.protocol import Update
+from streams.feeds.sink import BOOK_TOPICS
+from streams.wire import Wire
+
+
+def book_schema_id(wire: Wire) -> int | None:
+    """The Schema Registry's id of BookUpdate, None without a registry. Raises RunError."""
+    codecs = [wire.codec(topic) for topic in BOOK_TOPICS]
+    ids = {codec.schema_id for codec in codecs if isinstance(codec, RegistryCodec)}
+    if len(ids) > 1:
+        raise RunError(f"the Schema Registry gave one schema several ids: {sorted(ids)}")
+    return ids.pop() if ids else None
 
 
 class Packer:
-    """Encodes updates of the instruments of one markets file."""
+    """Encodes updates of the instruments of one markets file; `schema_id` as of `book_schema_id`."""
 
-    def __init__(self, markets: Markets, *, recorded: bool) -> None:
-        self._encoder = Encoder(catalog.schema("BookUpdate"))
+    def __init__(self, markets: Markets, *, recorded: bool, schema_id: int | None = None) -> None:
+        self._encoder = Encoder(catalog.schema("BookUpdate"), schema_id)
         self._recorded = int(recorded)
         names = bytearray()
         self._heads: list[list[int]] = []

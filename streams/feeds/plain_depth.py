@@ -28,7 +28,7 @@ class PlainDepth:
             bids, asks = _levels(book["bids"]), _levels(book["asks"])
             venue = str(book["venue"])
         except orjson.JSONDecodeError as fault:
-            raise MessageError(f"no JSON: {fault}") from None
+            raise MessageError(f"no JSON: {fault.msg}, at its character {fault.pos + 1}") from None
         except KeyError as fault:
             raise MessageError(f"a book without {fault}") from None
         except (TypeError, ValueError, ZeroDivisionError) as fault:
