@@ -16,7 +16,7 @@ from strategies.kernels.state import State
 from strategies.markets import Instrument, Markets
 
 NS_PER_MS = 1_000_000
-LEAST_SLACK = 64  # levels beyond `depth` that one message may add before the worst are cut
+LEAST_SLACK = 64  # levels beyond `depth` that fit before the worst are cut
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def directory(books: Sequence[tuple[str, Instrument]]) -> Directory:
     for b in range(len(books)):
         value = read.FNV_BASIS
         for k in range(3):
-            value = read.hash_bytes(value, names, name_at[b, 2 * k], name_at[b, 2 * k + 1])
+            value = np.uint64(read.hash_bytes(value, names, name_at[b, 2 * k], name_at[b, 2 * k + 1]))
         at = int(value) & (size - 1)
         while slots[at] >= 0:
             at = (at + 1) & (size - 1)
@@ -87,7 +87,8 @@ def instruments(markets: Markets, layout_plan: Plan) -> npt.NDArray[Any]:
             row["lot"] = int(i.lot.scaleb(-product.size_exponent))
             row["tick"] = int(i.tick.scaleb(-product.price_exponent))
             row["depth"] = i.depth
-            row["capacity"] = i.depth + max(LEAST_SLACK, i.depth // 4)
+            # A message of a venue that cuts may replace all levels, new ones first.
+            row["capacity"] = i.depth + max(LEAST_SLACK, i.depth if i.venue_cuts else i.depth // 4)
             row["venue_cuts"] = i.venue_cuts
             row["shared_ids"] = venue.shared_update_ids
             row["has_l1"] = "l1" in i.channels
@@ -153,6 +154,8 @@ def state(markets: Markets, layout_plan: Plan, time_jump_ns: int) -> State:
         books=books,
         keys=np.zeros((n_books, 2, capacity), np.int64),
         sizes=np.zeros((n_books, 2, capacity), np.int64),
+        joins=np.zeros(n_books, layout.JOIN),
+        recent=np.zeros((n_books, layout.RECENT), layout.TOP),
         tops=tops,
         episodes=np.zeros(n_products, layout.EPISODE),
         legs=np.zeros((n_products, layout.MAX_LEGS), layout.LEG),

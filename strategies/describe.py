@@ -33,6 +33,8 @@ REASONS = {
     layout.R_CLOCK_JUMP: (Reason.CLOCK_JUMP, NS_PER_MS),
     layout.R_CONTRADICTION: (Reason.CONTRADICTION, 0),
     layout.R_CHECKSUM: (Reason.CHECKSUM_WRONG, 0),
+    layout.R_SEQUENCE_REPEATED: (Reason.SEQUENCE_REPEATED, 0),
+    layout.R_DEPTH_LIMIT: (Reason.DEPTH_LIMIT_HIT, 1),
 }
 
 

@@ -6,8 +6,9 @@ import numpy as np
 from numba import njit
 
 from strategies.kernels.book import apply_delta, frame_agrees, load_snapshot
-from strategies.kernels.channel import APPLY, BREAK, admit, break_run
+from strategies.kernels.channel import APPLY, IGNORE, REPEATED, admit, break_run, digest_of, is_known
 from strategies.kernels.fuse import fuse, top
+from strategies.kernels.join import count_leader, forget, note_depth, note_quote
 from strategies.kernels.layout import (
     ASKS,
     BIDS,
@@ -17,15 +18,17 @@ from strategies.kernels.layout import (
     DELTA,
     GAP,
     HEARTBEAT,
+    L2,
     NONE,
     QUOTE,
     R_CHECKSUM,
     R_CONTRADICTION,
     R_CROSSED,
+    R_DEPTH_LIMIT,
     R_KEY_FRAME,
     R_SEQUENCE_GAP,
+    R_SEQUENCE_REPEATED,
     SNAPSHOT,
-    STALE,
     SYNCED,
 )
 
@@ -98,7 +101,7 @@ def depth_snapshot(state, b, record, items):
 def key_frame_agrees(state, b, record, items):
     """True where a key frame shows the book that we hold."""
     book = state.books[b]
-    depth = state.instruments[b].depth
+    own = state.instruments[b]
     return frame_agrees(
         state.keys[b, BIDS],
         state.sizes[b, BIDS],
@@ -108,7 +111,8 @@ def key_frame_agrees(state, b, record, items):
         record.bid_start,
         record.bid_count,
         1,
-        depth,
+        own.depth,
+        own.venue_cuts,
     ) and frame_agrees(
         state.keys[b, ASKS],
         state.sizes[b, ASKS],
@@ -118,7 +122,8 @@ def key_frame_agrees(state, b, record, items):
         record.ask_start,
         record.ask_count,
         -1,
-        depth,
+        own.depth,
+        own.venue_cuts,
     )
 
 
@@ -143,50 +148,83 @@ def set_quote(state, b, record, items):
 
 
 @njit(cache=True, nogil=True)
+def is_cut(book):
+    """True where our own limit has cut levels off."""
+    return book.bid_horizon != NONE or book.ask_horizon != NONE
+
+
+@njit(cache=True, nogil=True)
+def depth_crosses(state, b):
+    """True where the depth's best bid is at or above its best ask."""
+    book = state.books[b]
+    if book.bid_count == 0 or book.ask_count == 0:
+        return False
+    return state.keys[b, BIDS, book.bid_count - 1] >= -state.keys[b, ASKS, book.ask_count - 1]
+
+
+@njit(cache=True, nogil=True)
+def take_clear(state, b, channel, record):
+    """The book is unknown from here on."""
+    if record.level == L2:
+        empty_depth(state, b)
+    forget(state, b)
+    channel.state = record.state if record.state != SYNCED else GAP
+    channel.update_id = NONE
+
+
+@njit(cache=True, nogil=True)
+def take_depth(state, b, channel, record, items, known):
+    """A snapshot or a delta of a known book; returns a reason to distrust it, R_DEPTH_LIMIT, or FINE.
+
+    Depth that crosses itself waits for a snapshot, like one with a gap: something in it is wrong.
+    """
+    cut_before = is_cut(state.books[b])
+    compared = False
+    if record.kind == DELTA:
+        depth_delta(state, b, record, items)
+    else:
+        compared = record.key_frame == 1 and known and record.state == SYNCED
+        if compared and not key_frame_agrees(state, b, record, items):
+            state.books[b].frame_differs += 1
+            break_run(channel)
+            return R_KEY_FRAME
+        depth_snapshot(state, b, record, items)
+    channel.state = record.state
+    channel.update_id = record.update_id if record.update_id != NONE else channel.update_id
+    channel.event_time = record.event_time
+    if record.state == SYNCED:
+        if depth_crosses(state, b):
+            channel.state = CROSSED
+            return R_CROSSED
+        if not compared:
+            note_depth(state, b)
+    return R_DEPTH_LIMIT if is_cut(state.books[b]) and not cut_before else FINE
+
+
+@njit(cache=True, nogil=True)
 def take_content(state, b, channel, record, items):
-    """Apply what an admitted record says; returns a reason to distrust the book, or FINE."""
+    """Apply what an admitted record says; returns a reason to distrust the book, R_DEPTH_LIMIT, or FINE."""
     if record.checksum == CHECKSUM_WRONG:
         break_run(channel)
         return R_CHECKSUM
-    kind = record.kind
-    if kind == CLEAR:
-        if record.level == 1:
-            empty_depth(state, b)
-        channel.state = record.state if record.state != SYNCED else GAP
-        channel.update_id = NONE
+    if record.kind == CLEAR:
+        take_clear(state, b, channel, record)
         return FINE
-    known = channel.state == SYNCED or channel.state == STALE  # stale: silent, but nothing was missed
-    older = (
-        known
-        and channel.update_id != NONE
-        and record.update_id != NONE
-        and record.update_id < channel.update_id
-    )
-    if kind == DELTA:
-        if not known:
-            return FINE
-        if older:
-            break_run(channel)
-            return R_CONTRADICTION
-        depth_delta(state, b, record, items)
-        channel.state = record.state
-    elif kind == SNAPSHOT:
-        if record.key_frame == 1 and known and record.state == SYNCED:
-            if not key_frame_agrees(state, b, record, items):
-                state.books[b].frame_differs += 1
-                break_run(channel)
-                return R_KEY_FRAME
-        depth_snapshot(state, b, record, items)
-        channel.state = record.state
-    elif kind == QUOTE:
-        if older:
-            break_run(channel)
-            return R_CONTRADICTION
-        set_quote(state, b, record, items)
-        channel.state = record.state
-    if record.update_id != NONE:
-        channel.update_id = record.update_id
+    known = is_known(channel)
+    if record.kind == DELTA and not known:
+        return FINE
+    ids = channel.update_id != NONE and record.update_id != NONE
+    if record.kind != SNAPSHOT and known and ids and record.update_id < channel.update_id:
+        break_run(channel)
+        return R_CONTRADICTION
+    if record.kind != QUOTE:
+        return take_depth(state, b, channel, record, items, known)
+    set_quote(state, b, record, items)
+    channel.state = record.state
+    channel.update_id = record.update_id if record.update_id != NONE else channel.update_id
     channel.event_time = record.event_time
+    if record.state == SYNCED:
+        note_quote(state, b)
     return FINE
 
 
@@ -212,17 +250,15 @@ def apply(state, record, items):
     channel = state.channels[b, record.level]
     full = 1 if record.kind == SNAPSHOT or record.kind == QUOTE or record.kind == CLEAR else 0
     was = state.books[b].state
-    verdict = admit(channel, record.session, record.sequence, full, now, state.instruments[b].max_age)
+    digest = digest_of(record, items)
+    verdict = admit(channel, record, digest, full, now, state.instruments[b].max_age)
+    if verdict == IGNORE:
+        return 0, FINE
     reason = FINE
-    if verdict == BREAK:
-        if channel.state == SYNCED:
-            reason = R_SEQUENCE_GAP
-        break_run(channel)
-    elif verdict == APPLY:
+    if verdict == APPLY:
         channel.alive_time = max(channel.alive_time, min(record.receive_time, now))
         if record.kind == HEARTBEAT:
-            known = channel.state == SYNCED or channel.state == STALE
-            if not known or channel.state == record.state:
+            if not is_known(channel) or channel.state == record.state:
                 return 0, FINE
             channel.state = record.state
         else:
@@ -232,9 +268,12 @@ def apply(state, record, items):
             channel.applied += 1
             state.books[b].recorded = record.recorded
     else:
-        return 0, FINE
+        if is_known(channel):
+            reason = R_SEQUENCE_REPEATED if verdict == REPEATED else R_SEQUENCE_GAP
+        break_run(channel)
     fuse(state.channels, state.books, state.instruments, state.keys, state.sizes, b)
     net_tops(state, b)
+    count_leader(state, b)
     if reason == FINE and state.books[b].state == CROSSED and was != CROSSED:
         reason = R_CROSSED
     return 1, reason

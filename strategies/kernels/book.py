@@ -80,18 +80,17 @@ def apply_delta(keys, sizes, count, horizon, items, start, n, sign, depth, capac
 
     Levels at or below the horizon are unknown and stay so until the next snapshot: once our own limit
     has cut a level off, what lies there cannot be told. A venue that cuts its own book resends what
-    comes back, so its book has no horizon and is cut after the whole message (Kraken v2).
+    comes back, so its book is cut after the whole message (Kraken v2), without a horizon unless the
+    message alone was too much for `capacity`.
     """
     for i in range(n):
         key = sign * items[start + 2 * i]
         if key <= horizon:
             continue
         if count == capacity:
-            count, cut = remove_worst(keys, sizes, count, depth)
-            if venue_cuts == 0:
-                horizon = cut
-                if key <= horizon:
-                    continue
+            count, horizon = remove_worst(keys, sizes, count, depth)
+            if key <= horizon:
+                continue
         count = set_level(keys, sizes, count, key, items[start + 2 * i + 1])
     if venue_cuts != 0:
         count, _ = remove_worst(keys, sizes, count, depth)
@@ -134,20 +133,22 @@ def load_snapshot(keys, sizes, items, start, n, sign, depth, capacity, venue_cut
 
 
 @njit(cache=True, nogil=True)
-def frame_agrees(keys, sizes, count, horizon, items, start, n, sign, depth):
-    """True where a key frame of `n` levels shows what the side holds, as far as both can know.
+def frame_agrees(keys, sizes, count, horizon, items, start, n, sign, depth, venue_cuts):
+    """True where a key frame of `n` levels, best first, shows what the side holds, as far as both can know.
 
-    The frame is cut to `depth`; ours may know less below its horizon.
+    The frame may be cut to `depth` levels or more, and so is ours where the venue cuts; ours knows nothing
+    at or below its horizon.
     """
     shared = 0
     for i in range(n):
         size = items[start + 2 * i + 1]
         if size == 0:
             continue
+        key = sign * items[start + 2 * i]
         at = count - 1 - shared
         if at < 0:
-            return horizon != NONE
-        if keys[at] != sign * items[start + 2 * i] or sizes[at] != size:
+            return (horizon != NONE and key <= horizon) or (venue_cuts != 0 and shared >= depth)
+        if keys[at] != key or sizes[at] != size:
             return False
         shared += 1
     return shared == count or shared >= depth

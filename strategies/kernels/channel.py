@@ -1,62 +1,110 @@
 """May this record be applied? The feed's session and sequence decide, and nothing is believed for ever.
 
-A flipped bit in a sequence or a session must not lock a book out: a number that ran ahead is unmasked
-by the next record below the run it started, and a session that has fallen silent loses its book.
+A flipped bit in a sequence or a session must not lock a book out, nor hide an update that was missed:
+- a sequence that ran ahead is unmasked by the next record below the run it started;
+- a record that has the last one's number and is not the same is no duplicate;
+- a session is doubted while only one record speaks for it and an older one goes on; once it has fallen
+  silent, an older one may take over.
 """
 
 from __future__ import annotations
 
 from numba import njit
 
-from strategies.kernels.layout import EMPTY, GAP, SYNCED
+from strategies.kernels.layout import EMPTY, GAP, STALE, SYNCED
 
-IGNORE, APPLY, BREAK = 0, 1, 2
+IGNORE, APPLY, BREAK, REPEATED = 0, 1, 2, 3
+ODD = 0x5851F42D4C957F2D  # Knuth's multiplier (MMIX): spreads every bit over the upper half
 
 
 @njit(cache=True, nogil=True)
-def adopt(channel, session, sequence):
+def weigh(items, start, count):
+    """Sum of `count` levels, each number with an odd weight of its own: one change always shows."""
+    total = 0
+    for i in range(2 * count):
+        total += items[start + i] * ((2 * i + 1) * ODD)
+    return total
+
+
+@njit(cache=True, nogil=True)
+def digest_of(record, items):
+    """A number that differs, but for 1 in 2^64, where two records of one sequence differ."""
+    value = weigh(items, record.bid_start, record.bid_count)
+    value = value * ODD + weigh(items, record.ask_start, record.ask_count)
+    value = value * ODD + record.receive_time
+    value = value * ODD + record.event_time
+    value = value * ODD + record.update_id
+    value = value * ODD + record.bid_count * 65_536 + record.ask_count
+    small = record.kind + 8 * record.state + 64 * record.checksum
+    return value * ODD + small + 512 * record.key_frame + 1_024 * record.recorded
+
+
+@njit(cache=True, nogil=True)
+def is_known(channel):
+    """True where the channel holds a book: stale is silent, but nothing was missed."""
+    return channel.state == SYNCED or channel.state == STALE
+
+
+@njit(cache=True, nogil=True)
+def adopt(channel, record, digest):
     """Start a new unbroken run with this record."""
-    channel.session = session
-    channel.sequence = sequence
-    channel.run_start = sequence
+    channel.session = record.session
+    channel.sequence = record.sequence
+    channel.run_start = record.sequence
+    channel.digest = digest
 
 
 @njit(cache=True, nogil=True)
-def admit(channel, session, sequence, full, now, max_age):
-    """Decide on a record: APPLY it, IGNORE it, or BREAK (untrusted until the next full one).
+def admit_older(channel, record, digest, full, now, max_age):
+    """Decide on a record of a session older than the channel's."""
+    if full == 1 and now - channel.alive_time > max_age:
+        adopt(channel, record, digest)
+        return APPLY
+    if channel.sequence == channel.run_start and record.receive_time >= channel.session:
+        adopt(channel, record, digest)
+        return REPEATED
+    channel.duplicates += 1
+    return IGNORE
 
-    `full` is 1 for records that say all there is to know (snapshot, quote, clear). Counts what it saw.
+
+@njit(cache=True, nogil=True)
+def admit(channel, record, digest, full, now, max_age):
+    """Decide on a record: APPLY it, IGNORE it, or BREAK or REPEATED (untrusted until the next full one).
+
+    `full` is 1 for records that say all there is to know (snapshot, quote, clear); `digest` is the
+    record's. REPEATED: this number was taken by another record, or two feeds run. Counts what it saw.
     """
-    if channel.state == EMPTY or session > channel.session:
+    if channel.state == EMPTY or record.session > channel.session:
         if full == 1:
-            adopt(channel, session, sequence)
+            adopt(channel, record, digest)
             return APPLY
         return IGNORE if channel.state == EMPTY else BREAK
-    if session < channel.session:
-        if full == 1 and now - channel.alive_time > max_age:
-            adopt(channel, session, sequence)
-            return APPLY
-        channel.duplicates += 1
-        return IGNORE
+    if record.session < channel.session:
+        return admit_older(channel, record, digest, full, now, max_age)
+    sequence = record.sequence
     if sequence == channel.sequence + 1:
         channel.sequence = sequence
+        channel.digest = digest
         return APPLY
     if sequence > channel.sequence:
         if full == 1:
             channel.gaps += 1
-            adopt(channel, session, sequence)
+            adopt(channel, record, digest)
             return APPLY
         return BREAK
+    if sequence == channel.sequence and digest != channel.digest:
+        adopt(channel, record, digest)
+        return REPEATED
     if sequence >= channel.run_start:
         channel.duplicates += 1
         return IGNORE
-    adopt(channel, session, sequence)
+    adopt(channel, record, digest)
     return BREAK
 
 
 @njit(cache=True, nogil=True)
 def break_run(channel):
     """The book is untrusted until the next full record; counts the first break of a run."""
-    if channel.state == SYNCED:
+    if is_known(channel):
         channel.gaps += 1
     channel.state = GAP

@@ -69,8 +69,3 @@ def fuse(channels, books, instruments, keys, sizes, b):
         ask, ask_size = top(books, keys, sizes, b, ASKS)
         if bid_size > 0 and ask_size > 0 and bid >= -ask:
             book.state = CROSSED
-    if has_l2 and quote_known:
-        if overlay:
-            book.quote_led += 1
-        else:
-            book.depth_led += 1

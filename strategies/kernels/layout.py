@@ -31,6 +31,7 @@ CHANNEL = np.dtype(
         ("receive_time", "i8"),  # of the last record applied
         ("alive_time", "i8"),  # of the last record or heartbeat
         ("offset", "i8"),  # of the last record applied
+        ("digest", "i8"),  # of the last record taken: tells a duplicate from another one of its number
         ("applied", "i8"),
         ("duplicates", "i8"),
         ("gaps", "i8"),
@@ -52,12 +53,26 @@ BOOK = np.dtype(
         ("overlay", "i8"),  # 1 where the quote is newer than the depth and rules the top
         ("bid_skip", "i8"),  # best depth levels that the quote proves gone or replaces
         ("ask_skip", "i8"),
-        ("agreed", "i8"),  # quote and depth of the same update id: same top
+        ("agreed", "i8"),  # depth updates whose top was that of the quote of the same moment, see `join`
         ("disagreed", "i8"),
         ("quote_led", "i8"),  # updates after which the quote was the newer
         ("depth_led", "i8"),
         ("recorded", "i8"),
         ("frame_differs", "i8"),  # key frames that contradicted the book
+    ]
+)
+
+# Top of a book at a moment of the venue's: `mark` is an update id, or an event time where the levels share
+# no ids. Of the last quotes: array of shape (n_books, RECENT), a ring.
+TOP = np.dtype([("mark", "i8"), ("bid_key", "i8"), ("bid_size", "i8"), ("ask_key", "i8"), ("ask_size", "i8")])
+RECENT = 128
+
+# How far the comparison of quotes and depth of one book has come: array of shape (n_books,).
+JOIN = np.dtype(
+    [
+        ("quotes", "i8"),  # put into the ring since it was last emptied
+        ("waiting", "i8"),  # 1: the depth's top `pending` awaits a quote that is later
+        ("pending", TOP),
     ]
 )
 
@@ -219,5 +234,7 @@ CAUSE_NONE, EDGE_GONE, CAUSE_STALE, CAUSE_GAP, HALTED, EXPIRED = 0, 1, 2, 3, 4, 
     R_CLOCK_JUMP,
     R_CONTRADICTION,
     R_CHECKSUM,
-) = range(12)
-N_REASONS = 12
+    R_SEQUENCE_REPEATED,
+    R_DEPTH_LIMIT,
+) = range(14)
+N_REASONS = 14

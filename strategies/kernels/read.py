@@ -198,6 +198,9 @@ def check_row(row, slots, source, timestamp_ns, ahead_limit, level_limit):
     for s in (FIRST_ID, LAST_ID, PREVIOUS_ID):
         if row[slots[s]] == 1 and row[slots[s] + 1] < -1:  # OKX's first snapshot names -1 as its previous
             return BAD_SEQUENCE
+    first, last = slots[FIRST_ID], slots[LAST_ID]
+    if row[first] == 1 and row[last] == 1 and row[first + 1] > row[last + 1]:
+        return BAD_SEQUENCE
     return 0
 
 

@@ -26,6 +26,8 @@ class State(NamedTuple):
     books: Records  # BOOK[b]
     keys: Ints  # [b, 2, capacity]
     sizes: Ints  # [b, 2, capacity]
+    joins: Records  # JOIN[b]
+    recent: Records  # TOP[b, RECENT]: the last quotes, a ring
     tops: Floats  # [b, 2]: best bid less fee, best ask plus fee, as floats of integers
     episodes: Records  # EPISODE[p]
     legs: Records  # LEG[p, MAX_LEGS]: as last published

@@ -5,10 +5,10 @@ from __future__ import annotations
 from numba import njit
 
 from strategies.kernels.apply import FINE, apply
-from strategies.kernels.clock import advance
+from strategies.kernels.clock import AHEAD, TURNED_BACK, advance, turn_back
 from strategies.kernels.cross_venue import look, sweep_deadlines
 from strategies.kernels.emit import refuse
-from strategies.kernels.layout import R_CLOCK_JUMP
+from strategies.kernels.layout import R_CLOCK_JUMP, R_DEPTH_LIMIT
 
 
 @njit(cache=True, nogil=True)
@@ -45,7 +45,10 @@ def take(state, n, record, items, source):
     """One record: time, book, what it means for its product."""
     clock = state.clock[0]
     product = state.instruments[record.book].product
-    if advance(clock, record.receive_time) == 1:
+    verdict = advance(clock, record.receive_time)
+    if verdict == TURNED_BACK:
+        turn_back(state)
+    elif verdict == AHEAD:
         ahead = record.receive_time - clock.time
         n = refuse(
             state, n, product, R_CLOCK_JUMP, record.book, ahead, clock.jump_limit, source, record.offset
@@ -54,9 +57,11 @@ def take(state, n, record, items, source):
         n = sweep_deadlines(state, n, source, record.offset)
     changed, reason = apply(state, record, items)
     if reason != FINE:
-        n = refuse(
-            state, n, product, reason, record.book, state.books[record.book].state, 0, source, record.offset
-        )
+        value, limit = state.books[record.book].state, 0
+        if reason == R_DEPTH_LIMIT:
+            limit = state.instruments[record.book].depth
+            value = max(limit + 1, max(record.bid_count, record.ask_count))
+        n = refuse(state, n, product, reason, record.book, value, limit, source, record.offset)
     if changed == 1:
         n = look(state, n, product, source, record.offset)
     return n
