@@ -148,7 +148,7 @@ def test_only_the_guard_approves() -> None:
     with pytest.raises((TypeError, ValueError)):
         dataclasses.replace(approved, signal=signal(notional_quote=1e9))
     with pytest.raises(dataclasses.FrozenInstanceError):
-        approved.signal = signal()  # type: ignore[misc]
+        approved.signal = signal()
     assert copy.copy(approved).signal is approved.signal
 
 

@@ -88,7 +88,7 @@ def follow(
     heard = Heard()
 
     async def whole() -> None:
-        commands = Commands(broker, settings, WIRE.decode, heard.events.append, **more)  # type: ignore[arg-type]
+        commands = Commands(broker, settings, WIRE.decode, heard.events.append, **more)
         commands.start()
         try:
             await asyncio.wait_for(scenario(commands, heard), 60)
@@ -239,10 +239,10 @@ def test_a_log_whose_start_is_gone(kafka: Broker, topic_prefix: str, compacts: b
     make_topics(kafka, {topic: 1})
     write(kafka, topic, map(record, [kill("a"), resume("a"), kill("b")]))
     admin = AdminClient(dict(kafka.config))
-    for future in admin.delete_records([TopicPartition(topic, 0, 2)]).values():  # type: ignore[attr-defined]
+    for future in admin.delete_records([TopicPartition(topic, 0, 2)]).values():
         future.result(LIMIT_S)
     kind = "kafka" if compacts else "embedded"
-    broker = Broker("kafka", kafka.bootstrap, kafka.config, CAPABILITIES[kind])  # type: ignore[index]
+    broker = Broker("kafka", kafka.bootstrap, kafka.config, CAPABILITIES[kind])
 
     async def scenario(commands: Commands, heard: Heard) -> None:
         await until(lambda: heard.ids() == [("b", "kill")])
@@ -387,7 +387,7 @@ def test_a_reader_that_ends_closes_the_gate_and_says_why(embedded: Broker, topic
         def broken(*_: object) -> None:
             raise ValueError("a fault of ours")
 
-        commands._hand_on = broken  # type: ignore[method-assign]
+        commands._hand_on = broken
         await asyncio.to_thread(write, embedded, topic, [record(kill("a"))])
         await until(lambda: "a fault of ours" in commands.detail)
         await until(lambda: commands.check() or commands.standing.closed is Reason.COMMANDS_UNCONFIRMED)

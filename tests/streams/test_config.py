@@ -175,7 +175,7 @@ def test_secrets_are_never_shown(way: dict[str, object]) -> None:
 
 def test_settings_cannot_be_changed_afterwards() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        load_settings().partitions = 3  # type: ignore[misc]
+        load_settings().partitions = 3
 
 
 def test_every_setting_is_described_and_every_number_has_its_unit() -> None:

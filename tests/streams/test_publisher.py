@@ -164,7 +164,7 @@ def test_what_the_guard_has_not_approved_is_not_published(embedded: Broker, topi
         looks_alike = dataclasses.make_dataclass("Approved", ["signal"])(plain)
         for wrong in (plain, looks_alike, Forged(plain, None), plain.record()):
             with pytest.raises(TypeError, match="approved"):
-                await publisher.publish([approved("BTC", 0), wrong])  # type: ignore[list-item]
+                await publisher.publish([approved("BTC", 0), wrong])
         await (await publisher.publish([approved("BTC", 9)])).delivered()
 
     run(embedded, load_settings(prefix=topic_prefix), scenario)
@@ -176,7 +176,7 @@ def test_what_cannot_be_encoded_sends_nothing_of_its_step(embedded: Broker, topi
     make_topics(embedded, {topic_prefix + name: 4 for name in ("signal", "risk.event")})
 
     async def scenario(publisher: Publisher) -> None:
-        bad = RiskEvent("a", Reason.GAP, "no time")  # type: ignore[arg-type]
+        bad = RiskEvent("a", Reason.GAP, "no time")
         with pytest.raises(ValueError, match="time_ns"):
             await publisher.publish([approved("BTC", 0)], [bad])
         await (await publisher.publish([approved("BTC", 1)])).delivered()
