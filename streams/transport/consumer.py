@@ -108,7 +108,7 @@ class BatchConsumer(Consumer):
 
     def note_started(self, starts: Mapping[Partition, Start]) -> None:
         if not self.settings.incremental:
-            self._places.clear()
+            self.note_stopped([(tp.topic, tp.partition) for tp in self._places])
         for partition, start in starts.items():
             tp = TP(*partition)
             self._places[tp] = PartitionPlace(tp, start.offset, start.committed, start.epoch)
@@ -252,6 +252,19 @@ class BatchConsumer(Consumer):
             self._n_acked += 1
             notify(self._waiting_for_ack)
             return True
+
+    async def wait_empty(self) -> None:
+        """Let agents finish what they have begun, within a limit: a join may hold a batch for long."""
+        deadline = self.loop.time() + self.settings.drain_limit_ms / 1000
+        while any(m.tracked and not m.acked for place in self._places.values() for m in place.delivered):
+            left_s = deadline - self.loop.time()
+            if left_s <= 0:
+                log.warning("agents did not finish in time", limit_ms=self.settings.drain_limit_ms)
+                break
+            self._waiting_for_ack = self.loop.create_future()
+            await asyncio.wait((self._waiting_for_ack,), timeout=left_s)
+            self._waiting_for_ack = None
+        await self.commit_and_end_transactions()
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         return (tp for tp in list(self._places) if topics is None or tp in topics or tp.topic in topics)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from streams.config import Settings
+
 Assignor = Literal["range", "cooperative-sticky"]
 
 
@@ -34,9 +36,30 @@ class TransportSettings:
     fetch_wait_ms: int = 20
     queued_min_messages: int = 100_000  # below what a worker takes in a second the fetcher stands still
     answer_limit_ms: int = 10_000
+    drain_limit_ms: int = 2_000  # with Faust's stream_wait_empty: for what agents have begun
     rebalance_limit_ms: int = 60_000
     close_limit_ms: int = 10_000
     extra: Mapping[str, str | int | bool] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: Settings, servers: str) -> TransportSettings:
+        """What a user's settings mean for the transport; `servers` is host:port[,host:port] of the broker."""
+        return cls(
+            servers=servers,
+            group_id=settings.named(settings.group_id),
+            protocol=settings.group_protocol,
+            instance_id=settings.group_instance_id,
+            session_timeout_ms=settings.session_timeout_ms,
+            start=settings.start,
+            batch_max_records=settings.batch_max_records,
+            batch_max_bytes=settings.batch_max_bytes,
+            in_flight_max_records=settings.inflight_max_records,
+            fetch_wait_ms=settings.fetch_wait_ms,
+            # Of the time to end in, a quarter for agents, half to leave; the rest is the publisher's.
+            drain_limit_ms=settings.drain_limit_ms // 4,
+            close_limit_ms=settings.drain_limit_ms // 2,
+            extra=settings.kafka_config(),
+        )
 
     @property
     def incremental(self) -> bool:

@@ -16,10 +16,11 @@ from streams.broker import Broker
 from streams.errors import RunError, UserError
 from streams.transport import BatchedApp
 from tests.brokers import make_topics
-from tests.streams.transport_kit import produce_ids, producer_for, transport_settings
+from tests.streams.transport_kit import committed, produce_ids, producer_for, transport_settings
 from tests.streams.transport_worker import ids_of
 
 pytestmark = pytest.mark.kafka
+TOTAL = 50_000
 Handler = Callable[[Any], Coroutine[Any, Any, None]]
 
 
@@ -110,33 +111,45 @@ def test_a_slow_agent_bounds_what_is_held(broker: Broker, topic_prefix: str, tmp
 def test_a_partition_that_waits_does_not_starve_the_other(
     broker: Broker, topic_prefix: str, tmp_path: Path
 ) -> None:
-    """As in the join of two topics: l1 is held, unacked, until all of l2 has come. Its share is small."""
+    """As in the join of two topics: l1 is held until all of l2 has come, and must not fill the room."""
     one, other = topic_prefix + "l1", topic_prefix + "l2"
-    fill(broker, {one: 1, other: 1}, 10_000)
+    fill(broker, {one: 1, other: 1}, TOTAL)
     held: list[Any] = []
     seen: dict[str, list[int]] = {one: [], other: []}
+    ahead = 0
 
     async def join(event: Any) -> None:
         seen[event.value.topic] += ids_of(event.value).tolist()
-        if event.value.topic == one and len(seen[other]) < 10_000:
+        nonlocal ahead
+        if event.value.topic == one and len(seen[other]) < TOTAL:
             held.append(event)
+            ahead = len(seen[one])
             return
+        await asyncio.sleep(0.001)
         event.ack()
-        if len(seen[other]) >= 10_000:
+        if len(seen[other]) >= TOTAL:
             while held:
                 held.pop(0).ack()
 
     app = app_for(
-        broker, topic_prefix + "g", tmp_path, [one, other], join, in_flight_max_records=1_000, stall_ms=50
+        broker,
+        topic_prefix + "g",
+        tmp_path,
+        [one, other],
+        join,
+        in_flight_max_records=1_000,
+        stall_ms=50,
+        batch_max_records=1_000,
     )
 
     async def main() -> None:
         async with running(app):
-            await until(lambda: all(len(ids) >= 10_000 for ids in seen.values()), "both whole")
-            await until(lambda: app.consumer._places[TP(one, 0)].committed == 10_000, "committed")
+            await until(lambda: all(len(ids) >= TOTAL for ids in seen.values()), "both whole")
+            await until(lambda: app.consumer._places[TP(one, 0)].committed == TOTAL, "committed")
 
     asyncio.run(main())
-    assert seen == {one: list(range(10_000)), other: list(range(10_000))}
+    assert seen == {one: list(range(TOTAL)), other: list(range(TOTAL))}
+    assert ahead <= 1_000 + 2 * 10_001  # the limit, and what two polls bring at once
 
 
 def test_a_seek_while_batches_are_on_their_way_shows_nothing_old(
@@ -163,7 +176,9 @@ def test_a_seek_while_batches_are_on_their_way_shows_nothing_old(
                 await until(lambda: len(seen.get(max(seen, default=0), [])) >= 200, "some seen")
                 known = set(seen)
                 await app.consumer.seek(TP(topic, 0), target)
+                before = len(order)
                 await until(lambda known=known: set(seen) != known, "the new place is read")
+                assert order[before] > max(known)  # what waited in the agent's queue was skipped
             await until(lambda: seen[max(seen)][-1] == 4_999, "read to the end")
             assert [seen[epoch][0] for epoch in sorted(seen)][1:] == targets
             await until(lambda: app.consumer._places[TP(topic, 0)].committed == 5_000, "committed")
@@ -215,6 +230,32 @@ def test_a_paused_partition_waits_and_the_member_stays(
 
     asyncio.run(main())
     assert seen == {0: list(range(200)), 1: list(range(200))}
+
+
+def test_a_batch_that_is_never_done_does_not_hold_up_the_end(
+    broker: Broker, topic_prefix: str, tmp_path: Path
+) -> None:
+    topic = topic_prefix + "l1"
+    fill(broker, {topic: 1}, 100)
+    taken: list[Any] = []
+
+    async def take(event: Any) -> None:
+        taken.append(event)
+        if len(taken) == 1:
+            event.ack()
+
+    app = app_for(
+        broker, topic_prefix + "g", tmp_path, [topic], take, batch_max_records=40, drain_limit_ms=300
+    )
+
+    async def main() -> None:
+        async with asyncio.timeout(20):
+            async with running(app):
+                await until(lambda: len(taken) == 3, "all taken")
+
+    asyncio.run(main())
+    assert committed(broker, topic_prefix + "g", topic, 1) == [40]
+    assert not app.consumer.poller.is_alive()
 
 
 def test_a_failing_agent_ends_the_worker_and_its_batch_comes_again(
