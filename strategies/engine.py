@@ -115,6 +115,10 @@ class Engine:
         )
         return Reading(source, records, columns.items, int(refused))
 
+    def records_of(self, reading: Reading | None) -> npt.NDArray[Any]:
+        """RECORD[n] of a reading, of none without one."""
+        return (reading or self._nothing).records
+
     def step(self, order: Ints, l1: Reading | None = None, l2: Reading | None = None) -> Outputs:
         """Take the records named by `order` (2 x index, plus 1 for those of `l2`)."""
         first, second = l1 or self._nothing, l2 or self._nothing

@@ -1,0 +1,59 @@
+"""Settings, transport, and the Faust app that discovers its agents: `faust -A streams.app worker`."""
+
+from __future__ import annotations
+
+from streams.broker import Broker, find_broker
+from streams.config import Settings, load_markets, load_settings
+from streams.errors import InterlayerError
+from streams.logs import set_up
+from streams.transport import BatchedApp, TransportSettings
+
+
+def transport_settings(settings: Settings, broker: Broker) -> TransportSettings:
+    """What the transport needs of the settings."""
+    return TransportSettings(
+        servers=broker.bootstrap,
+        group_id=settings.named(settings.group_id),
+        protocol=settings.group_protocol,
+        instance_id=settings.group_instance_id,
+        session_timeout_ms=settings.session_timeout_ms,
+        start=settings.start,
+        batch_max_records=settings.batch_max_records,
+        batch_max_bytes=settings.batch_max_bytes,
+        in_flight_max_records=settings.inflight_max_records,
+        fetch_wait_ms=settings.fetch_wait_ms,
+        close_limit_ms=settings.drain_limit_ms,
+        extra=dict(broker.config),
+    )
+
+
+def create_app(settings: Settings, broker: Broker) -> BatchedApp:
+    """The Faust app of one worker; importing `streams.market` adds its agent."""
+    return BatchedApp(
+        settings.named("interlayer"),
+        transport=transport_settings(settings, broker),
+        autodiscover=["streams.market"],
+        origin="streams",
+        agent_supervisor="mode.CrashingSupervisor",  # the default one skips the batch that it fell over
+        broker_commit_interval=0.5,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        stream_wait_empty=False,
+        web_enabled=settings.web_port > 0,
+        web_host=settings.web_host,
+        web_bind=settings.web_host,
+        web_port=settings.web_port or 6066,
+        worker_redirect_stdouts=False,
+        loghandlers=[],
+    )
+
+
+try:
+    settings = load_settings()
+    set_up(settings)
+    markets = load_markets(settings.markets)
+    broker = find_broker(settings.broker, security=settings.kafka_config())
+    app = create_app(settings, broker)
+except InterlayerError as fault:
+    # Faust imports this module; a traceback would hide the one line that helps.
+    raise SystemExit(f"interlayer: {fault}") from None

@@ -1,0 +1,5 @@
+"""`python -m streams.cli`: the same as `interlayer`, for processes that we start ourselves."""
+
+from streams.cli.main import run
+
+run()

@@ -1,0 +1,191 @@
+"""A worker: its partitions, the publisher, the commands and the clock that all of them go by."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from schemas import kernel_cache
+from schemas.topics import partition_of
+from strategies.controls import Gate, LogStartJumped, Order
+from strategies.engine import Engine, EngineLimits
+from strategies.markets import Markets
+from strategies.warm import warm
+from streams.broker import Broker
+from streams.commands import Commands, CommandSeen, GateClosed, GateOpened
+from streams.config import Settings
+from streams.health import Health, Step
+from streams.logs import logger
+from streams.partition import PartitionWorker
+from streams.publisher import Publisher
+from streams.transport import BatchedApp
+from streams.wire import Wire
+
+log = logger(__name__)
+
+TOPICS = ("book.l1", "book.l2")
+TICK_S = 0.01  # how often acks are settled and waits looked at; a step itself never waits for it
+CHECK_EVERY = 50  # ticks between two looks at our own health
+
+
+class Worker:
+    """Everything one process does. Faust calls `take` for each batch; the rest hangs on the app's signals."""
+
+    def __init__(self, app: BatchedApp, settings: Settings, markets: Markets, broker: Broker) -> None:
+        self.app = app
+        self.settings = settings
+        self.markets = markets
+        self.broker = broker
+        self.health = Health(settings.stuck_limit_ms)
+        self.partitions: dict[int, PartitionWorker] = {}
+        self.topics = (settings.named(TOPICS[0]), settings.named(TOPICS[1]))
+        self.started_ns = time.monotonic_ns()
+        self.taken = 0  # records of partitions that are no longer ours
+        self._name = secrets.token_hex(8)
+        self._claims: dict[int, asyncio.Lock] = {}
+        self._ready = asyncio.Event()
+        self._draining = False
+        self._publisher: Publisher | None = None
+        self._commands: Commands | None = None
+        app.on_worker_init.connect(self._warm)
+        app.on_partitions_revoked.connect(self._on_revoked)
+        app.on_partitions_assigned.connect(self._on_assigned)
+        app.on_before_shutdown.connect(self._drain)
+        app.on_log_start_jumped(self._on_log_start_jumped)
+        app.task(self.run)
+
+    @property
+    def records(self) -> int:
+        """Records taken since the start."""
+        return self.taken + sum(p.counts.records for p in self.partitions.values())
+
+    async def take(self, event: Any) -> None:
+        """A batch from Faust: into its partition, and on as far as it goes."""
+        await self._ready.wait()
+        batch = event.value
+        partition = await self._partition(batch.partition)
+        partition.offer(batch, event)
+        await partition.advance()
+
+    async def run(self) -> None:
+        """Start what needs the event loop, then keep time until the app ends."""
+        try:
+            self._start()
+            ticks = 0
+            while not self.app.should_stop and not self._draining:
+                await asyncio.sleep(TICK_S)
+                await self._tick(ticks)
+                ticks += 1
+        except Exception as fault:
+            log.error("the worker ends", reason=str(fault))
+            await self.app.crash(fault)
+            raise
+
+    def _warm(self, *_: Any, **__: Any) -> None:
+        """Compile all kernels, before the group is joined."""
+        started = time.monotonic()
+        warm()
+        self.health.reach(Step.COMPILED)
+        log.info(
+            "kernels are ready",
+            seconds=round(time.monotonic() - started, 2),
+            fingerprint=kernel_cache.fingerprint(),
+        )
+
+    def _start(self) -> None:
+        wire = Wire(self.settings)
+        self._publisher = Publisher(self.broker, self.settings, wire.encode)
+        self._commands = Commands(self.broker, self.settings, wire.decode, self._on_command)
+        self._commands.start()
+        self._ready.set()
+
+    async def _partition(self, number: int) -> PartitionWorker:
+        """The engine of a partition; a new one claims it first, so that its epoch is above all before."""
+        async with self._claims.setdefault(number, asyncio.Lock()):
+            if number not in self.partitions:
+                self.partitions[number] = await self._claim(number)
+            return self.partitions[number]
+
+    async def _claim(self, number: int) -> PartitionWorker:
+        assert self._publisher is not None
+        assert self._commands is not None
+        entry = {
+            "entry": "claim",
+            "partition": number,
+            "writer": self._name,
+            "configuration": self.markets.fingerprint(),
+            "kernels": kernel_cache.fingerprint(),
+        }
+        epoch = await self._publisher.journal(entry)
+        count = self.app.consumer.topic_partitions(self.topics[0]) or self.settings.partitions
+        groups = [g for g in self.markets.group_names() if partition_of(g.encode(), count) == number]
+        limits = EngineLimits(self.settings.receive_ahead_limit_ms, self.settings.time_jump_limit_ms)
+        engine = Engine(self.markets, groups, number, epoch, self.topics, limits)
+        partition = PartitionWorker(
+            engine,
+            self._publisher,
+            lambda topic, p: self.app.consumer.progress(topic, p),
+            self.settings.merge_wait_ms,
+            self.settings.silence_tick_ms,
+        )
+        partition.stand(self._commands.standing)
+        log.info("partition taken over", partition=number, epoch=epoch, groups=groups)
+        return partition
+
+    async def _tick(self, ticks: int) -> None:
+        assert self._commands is not None
+        self._commands.check()
+        for partition in list(self.partitions.values()):
+            await partition.advance()
+            partition.settle()
+        self.health.report(waiting=sum(p.waiting for p in self.partitions.values()), done=self.records)
+        if ticks % CHECK_EVERY == 0:
+            self.health.check()
+
+    def _on_command(self, event: CommandSeen | GateOpened | GateClosed) -> None:
+        """A kill takes effect in every engine at once; what it closes is published with the next tick."""
+        match event:
+            case CommandSeen(offset, command):
+                control: Order | Gate = Order(command, offset)
+            case GateOpened():
+                self.health.reach(Step.COMMANDS)
+                control = Gate(None)
+            case GateClosed(reason):
+                self.health.leave(Step.COMMANDS)
+                control = Gate(reason)
+        for partition in self.partitions.values():
+            partition.control(control)
+
+    def _on_log_start_jumped(self, topic: str, number: int, from_offset: int, to_offset: int) -> None:
+        if number in self.partitions and topic in self.topics:
+            jump = LogStartJumped(self.topics.index(topic), from_offset, to_offset)
+            self.partitions[number].control(jump)
+
+    async def _on_revoked(self, *_: Any, **__: Any) -> None:
+        """What is queued comes again, to us or to another."""
+        self.health.leave(Step.ASSIGNED)
+        for partition in self.partitions.values():
+            partition.forget()
+
+    async def _on_assigned(self, *sent: Any, **_: Any) -> None:
+        """Keep what came back, drop what was lost: another worker's records are missing in it."""
+        assigned: Iterable[Any] = sent[-1]
+        numbers = {tp.partition for tp in assigned if tp.topic in self.topics}
+        for number in [n for n in self.partitions if n not in numbers]:
+            lost = self.partitions.pop(number)
+            self.taken += lost.counts.records
+        self.health.reach(Step.ASSIGNED)
+
+    async def _drain(self, *_: Any, **__: Any) -> None:
+        """Publish and ack what was taken, within the named limit; Faust commits after it."""
+        if self._draining or self._publisher is None or self._commands is None:
+            return
+        self._draining = True
+        await self._commands.stop()
+        await self._publisher.close(self.settings.drain_limit_ms)
+        for partition in self.partitions.values():
+            partition.settle()
+        log.info("drained", records=self.records)
