@@ -17,6 +17,7 @@ from streams.feeds.pack import Packer, columns_of
 from streams.feeds.protocol import MessageError, Update
 from streams.feeds.registry import FEEDS
 from streams.feeds.sink import BOOK_TOPICS, Sink, group_keys
+from streams.feeds.sync import Depth
 
 BATCH = 1_000  # updates encoded at once
 PATIENCE_S = 0.05  # longest sleep, so that a stop is heard
@@ -116,6 +117,13 @@ class Playback:
     def done(self) -> float:
         """How much of all files was read, 0 to 1."""
         return sum(c.position for c in self._captures) / max(1, sum(c.size for c in self._captures))
+
+    def depth(self, venue: str, symbol: str) -> Depth:
+        """A feed's own book, as of the last update. Raises KeyError for one that is not played."""
+        for feed in self._feeds.values():
+            if (venue, symbol) in feed.counts():
+                return feed.depth(venue, symbol)
+        raise KeyError((venue, symbol))
 
     def books(self) -> list[dict[str, Any]]:
         """What happened to each book: venue, symbol, state and counts."""

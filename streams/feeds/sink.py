@@ -20,6 +20,21 @@ FULL_POLL_S = 0.01
 LINGER_MS = 5  # at 0 each record is a request, and broker and client fill two cores at some 2,000/s
 
 
+class _Reports:
+    """The first failure of a producer. Apart from `Sink`: a callback that holds it would keep it for ever."""
+
+    def __init__(self) -> None:
+        self.failure: RunError | None = None
+
+    def delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None and self.failure is None:
+            self.failure = RunError(f"{message.topic()}: not delivered: {error.str()}")
+
+    def failed(self, error: KafkaError) -> None:
+        if error.fatal() and self.failure is None:
+            self.failure = RunError(f"the producer cannot go on: {error.str()}")
+
+
 class Sink:
     """Sends book updates to the topics of `prefix`. Use it from one thread.
 
@@ -30,12 +45,13 @@ class Sink:
         self.sent = 0
         self.topics = tuple(prefix + name for name in BOOK_TOPICS)
         self._limit_ms = delivery_limit_ms
-        self._failure: RunError | None = None
+        self._reports = _Reports()
         config: dict[str, Any] = {
             **producer_config(broker, linger_ms=LINGER_MS, delivery_timeout_ms=delivery_limit_ms),
             "delivery.report.only.error": True,  # a call into Python for each of 100,000/s is too dear
-            "on_delivery": self._on_delivery,
-            "error_cb": self._on_error,
+            "on_delivery": self._reports.delivered,
+            "error_cb": self._reports.failed,
+            "log_level": 0,  # what ends us is raised; librdkafka would repeat the rest 20 times a second
         }
         self._producer = Producer(config)
         self._check_topics(broker)
@@ -44,8 +60,8 @@ class Sink:
         """Hand one record over; waits while the queue is full. Raises RunError once a delivery has failed."""
         deadline = 0.0
         while True:
-            if self._failure is not None:
-                raise self._failure
+            if self._reports.failure is not None:
+                raise self._reports.failure
             try:
                 self._producer.produce(topic, value, key)
             except BufferError:
@@ -79,10 +95,10 @@ class Sink:
     def close(self) -> None:
         """Deliver what is left. Raises RunError where that fails."""
         deadline = time.monotonic() + self._limit_ms / 1_000
-        while len(self._producer) and self._failure is None and time.monotonic() < deadline:
+        while len(self._producer) and self._reports.failure is None and time.monotonic() < deadline:
             self._producer.flush(0.1)
-        if self._failure is not None:
-            raise self._failure
+        if self._reports.failure is not None:
+            raise self._reports.failure
         if left := len(self._producer):
             raise RunError(f"{left} records were not delivered within {self._limit_ms} ms")
 
@@ -98,14 +114,6 @@ class Sink:
         if len(set(counts.values())) > 1:
             told = ", ".join(f"{name} has {count}" for name, count in counts.items())
             raise RunError(f"the book topics must have equally many partitions: {told}")
-
-    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
-        if error is not None and self._failure is None:
-            self._failure = RunError(f"{message.topic()}: not delivered: {error.str()}")
-
-    def _on_error(self, error: KafkaError) -> None:
-        if error.fatal() and self._failure is None:
-            self._failure = RunError(f"the producer cannot go on: {error.str()}")
 
 
 def group_keys(groups: Iterable[str]) -> tuple[bytes, ...]:
