@@ -113,7 +113,13 @@ class Client(Protocol):
         """Read on from `offset`; the new epoch, or None where the partition is no longer ours."""
 
     def commit(self, offsets: Mapping[Partition, int]) -> bool:
-        """Whether the group has taken the offsets; False where it is rebalancing or did not answer."""
+        """Whether the group has taken the offsets; False where it is rebalancing or did not answer.
+
+        It waits for the answer, for as long as there is no broker: only for rebalances.
+        """
+
+    def commit_soon(self, offsets: Mapping[Partition, int], done: Callable[[bool], None]) -> None:
+        """The same without waiting: `done` is called out of a later `poll` or `serve`."""
 
     def committed(self, partitions: Collection[Partition]) -> dict[Partition, int | None]:
         """The group's offsets."""

@@ -13,6 +13,8 @@ from streams.errors import RunError
 from streams.transport.batches import batch_of, cut, part, record_of, runs_of
 from streams.transport.client import Assigned, Jump, Partition, Place, Records, Revoked, Run, Start
 from streams.transport.counters import Counters
+from streams.transport.faults import ADRIFT, NO_ACCESS, fault, unanswered
+from streams.transport.logs import ClientLog, Rarely
 from streams.transport.settings import TransportSettings
 
 log = structlog.get_logger("streams.transport")
@@ -20,29 +22,7 @@ log = structlog.get_logger("streams.transport")
 CONSUME = 10_000  # messages in one call: some 5 ms with the GIL held
 AGAIN_S = 0.5  # between two attempts to find the new start of a log
 
-_ADRIFT = frozenset(
-    {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._LOG_TRUNCATION}
-)
-_NO_ACCESS = frozenset(
-    {
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-        KafkaError._AUTHENTICATION,
-        KafkaError.SASL_AUTHENTICATION_FAILED,
-        KafkaError.INVALID_SESSION_TIMEOUT,
-        KafkaError.INCONSISTENT_GROUP_PROTOCOL,
-        KafkaError._UNSUPPORTED_FEATURE,
-        KafkaError.UNSUPPORTED_VERSION,
-    }
-)
-
-
-class _Log:
-    """librdkafka's log lines, which come out of `poll`, in ours."""
-
-    def log(self, level: int, message: str, *args: object) -> None:
-        log.log(level, "librdkafka", line=message % args if args else message)
+_Offsets = frozenset[tuple[str, int, int]]
 
 
 class ConfluentClient:
@@ -55,6 +35,8 @@ class ConfluentClient:
         self._batched = batched
         self._counters = counters
         self._fatal: KafkaError | None = None
+        self._rarely = Rarely()
+        self._unanswered: dict[_Offsets, Callable[[bool], None]] = {}
         self._expected: dict[Partition, int] = {}  # of every partition that is ours: its next offset
         self._epochs: dict[Partition, int] = {}
         self._adrift: set[Partition] = set()  # their place is not in the log; librdkafka has stopped fetching
@@ -65,9 +47,9 @@ class ConfluentClient:
         self._assignments = 0
         self._assigned: Assigned = lambda _: None
         self._revoked: Revoked = lambda _partitions, _lost: None
-        config = {**settings.librdkafka(), "error_cb": self._on_error}
+        config = {**settings.librdkafka(), "error_cb": self._on_error, "on_commit": self._on_commit}
         try:
-            self._consumer = Consumer(config, logger=_Log())
+            self._consumer = Consumer(config, logger=ClientLog())
         except KafkaException as error:
             raise RunError(f"Kafka client refuses its settings: {error.args[0].str()}") from None
 
@@ -144,7 +126,7 @@ class ConfluentClient:
         if messages:
             messages += self._consumer.consume(CONSUME, 0)
         if self._fatal is not None:
-            raise _fault(self._fatal)
+            raise fault(self._fatal)
         if assignments != self._assignments:
             # What lies before the rebalance in this list and what lies behind it cannot be told apart.
             self._reread({_partition_of(m) for m in messages if m.error() is None})
@@ -155,7 +137,7 @@ class ConfluentClient:
     def serve(self, timeout_s: float) -> None:
         self._keep(self._consumer.poll(timeout_s))
         if self._fatal is not None:
-            raise _fault(self._fatal)
+            raise fault(self._fatal)
 
     def _keep(self, message: Message | None) -> None:
         if message is None:
@@ -181,10 +163,10 @@ class ConfluentClient:
 
     def _refuse(self, message: Message, error: KafkaError) -> None:
         partition = _partition_of(message)
-        if error.code() in _ADRIFT and partition in self._expected:
+        if error.code() in ADRIFT and partition in self._expected:
             self._adrift.add(partition)
-        elif error.fatal() or error.code() in _NO_ACCESS:
-            raise _fault(error)
+        elif error.fatal() or error.code() in NO_ACCESS:
+            raise fault(error)
         elif error.code() != KafkaError._PARTITION_EOF:
             self._counters.errors += 1
             log.warning(
@@ -196,11 +178,11 @@ class ConfluentClient:
             )
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.fatal() or error.code() in _NO_ACCESS:
+        if error.fatal() or error.code() in NO_ACCESS:
             self._fatal = error
         else:
             self._counters.errors += 1
-            log.warning("client error", code=error.name(), reason=error.str())
+            self._warn("client error", error)
 
     def _runs(self, messages: Sequence[Message]) -> list[Run]:
         found: list[Run] = []
@@ -287,7 +269,7 @@ class ConfluentClient:
                 self._consumer.seek(TopicPartition(*partition, offset))
             except KafkaException as error:
                 if time.monotonic() > deadline:
-                    raise _unanswered(f"seek {partition[0]}/{partition[1]} to {offset}", error) from None
+                    raise unanswered(f"seek {partition[0]}/{partition[1]} to {offset}", error) from None
                 self._keep(self._consumer.poll(0.01))
                 continue
             self._kept = [m for m in self._kept if m.error() is not None or _partition_of(m) != partition]
@@ -319,10 +301,33 @@ class ConfluentClient:
             failures = [error.args[0]]
         else:
             failures = [answer.error for answer in answers if answer.error is not None]
+        return self._committed(failures)
+
+    def commit_soon(self, offsets: Mapping[Partition, int], done: Callable[[bool], None]) -> None:
+        asked = [TopicPartition(*partition, offset) for partition, offset in offsets.items()]
+        self._unanswered[_offsets(asked)] = done
+        try:
+            self._consumer.commit(offsets=asked, asynchronous=True)
+        except KafkaException as error:
+            self._on_commit(error.args[0], asked)
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        # Commits that were waited for come by here too: nobody is to be told of them.
+        done = self._unanswered.pop(_offsets(partitions), None)
+        if done is not None:
+            failures = [error] if error is not None else [p.error for p in partitions if p.error is not None]
+            done(self._committed(failures))
+
+    def _committed(self, failures: list[KafkaError]) -> bool:
         if failures:
             self._counters.commit_failures += 1
-            log.warning("offsets not committed", code=failures[0].name(), reason=failures[0].str())
+            self._warn("offsets not committed", failures[0])
         return not failures
+
+    def _warn(self, what: str, error: KafkaError) -> None:
+        left_out = self._rarely((what, error.code()))
+        if left_out is not None:
+            log.warning(what, code=error.name(), reason=error.str(), left_out=left_out)
 
     def committed(self, partitions: Collection[Partition]) -> dict[Partition, int | None]:
         asked = [TopicPartition(*p) for p in partitions]
@@ -332,11 +337,11 @@ class ConfluentClient:
         try:
             answers = self._consumer.committed(asked, timeout=limit_s)
         except KafkaException as error:
-            raise _unanswered(f"offsets of group {self._settings.group_id}", error) from None
+            raise unanswered(f"offsets of group {self._settings.group_id}", error) from None
         for answer in answers:
             if answer.error is not None:
                 what = f"offset of {answer.topic}/{answer.partition}"
-                raise _unanswered(what, KafkaException(answer.error))
+                raise unanswered(what, KafkaException(answer.error))
         return {(a.topic, a.partition): a.offset if a.offset >= 0 else None for a in answers}
 
     def position(self, partition: Partition) -> Place:
@@ -356,14 +361,14 @@ class ConfluentClient:
         try:
             return self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=limit_s)
         except KafkaException as error:
-            raise _unanswered(f"watermarks of {partition[0]}/{partition[1]}", error) from None
+            raise unanswered(f"watermarks of {partition[0]}/{partition[1]}", error) from None
 
     def partitions(self, topic: str) -> int | None:
         try:
             # Of all topics: asking for one by name would make it where the broker makes topics by itself.
             known = self._consumer.list_topics(timeout=self._settings.answer_limit_ms / 1000).topics
         except KafkaException as error:
-            raise _unanswered(f"partitions of {topic}", error) from None
+            raise unanswered(f"partitions of {topic}", error) from None
         return len(known[topic].partitions) if topic in known and known[topic].partitions else None
 
     def close(self) -> None:
@@ -375,9 +380,5 @@ def _partition_of(message: Message) -> Partition:
     return topic or "", -1 if partition is None else partition
 
 
-def _fault(error: KafkaError) -> RunError:
-    return RunError(f"Kafka client gave up: {error.str()} ({error.name()})")
-
-
-def _unanswered(what: str, error: KafkaException) -> RunError:
-    return RunError(f"broker did not tell the {what}: {error.args[0].str()}; is it reachable?")
+def _offsets(partitions: list[TopicPartition]) -> _Offsets:
+    return frozenset((p.topic, p.partition, p.offset) for p in partitions)

@@ -141,7 +141,7 @@ class BatchConsumer(Consumer):
     async def on_revoked(self, partitions: Collection[Partition], lost: bool) -> None:
         self._rebalance_starts()
         if not lost:
-            await self.commit()  # Faust itself commits here only with stream_wait_empty
+            await self._commit_now()  # Faust itself commits here only with stream_wait_empty
         await self.on_partitions_revoked({TP(*p) for p in partitions})
         if self.settings.incremental:
             # The consumer protocol may take partitions without a word on what stays.
@@ -150,9 +150,13 @@ class BatchConsumer(Consumer):
     async def on_assigned(self) -> None:
         if not self._rebalance_open:
             self._rebalance_starts()
-            await self.commit()
+            await self._commit_now()
             await self.on_partitions_revoked(set())
         await self._hand_assignment(self.assignment())
+
+    async def _commit_now(self) -> None:
+        await self.maybe_wait_for_commit_to_finish()  # after another's commit Faust does none of its own
+        await self.commit()
 
     def _rebalance_starts(self) -> None:
         self._rebalance_open = True
@@ -278,7 +282,7 @@ class BatchConsumer(Consumer):
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         asked = {(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
-        done = await self.poller.ask(lambda c: c.commit(asked))
+        done = await self.poller.commit(asked)
         if done:
             self.counters.commits += 1
             for tp, offset in offsets.items():

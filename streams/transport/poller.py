@@ -6,8 +6,10 @@ import asyncio
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Coroutine, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -25,6 +27,10 @@ T = TypeVar("T")
 
 POLL_S = 0.02  # a call from the event loop waits this long at most; a record wakes the poll at once
 PLACES_S = 0.1  # watermarks of partitions without records are looked at this often
+
+
+class ClosedError(RunError):
+    """The poll thread has ended."""
 
 
 class Owner(Protocol):
@@ -80,6 +86,8 @@ class Poller(threading.Thread):
         self._counters = counters
         self._calls: queue.SimpleQueue[_Call] = queue.SimpleQueue()
         self._later: list[_Call] = []
+        self._commits: deque[Callable[[bool], None]] = deque(maxlen=64)  # more cannot be open: one at a time
+        self._in_callback = False
         self._closing = False
         self._wake = self.in_flight.released
         self._paused: set[Partition] = set()
@@ -92,7 +100,7 @@ class Poller(threading.Thread):
     async def ask(self, work: Callable[[Client], T], *, at_once: bool = True) -> T:
         """Run `work` in the poll thread. With `at_once=False` not inside a rebalance callback."""
         if self._closing:
-            raise RunError("the Kafka client is closed")
+            raise ClosedError("the Kafka client is closed")
         call = _Call(work, at_once=at_once)
         self._calls.put(call)
         self._wake.set()
@@ -112,6 +120,29 @@ class Poller(threading.Thread):
                 self._tell(self._owner.note_sought, partition, offset, epoch)
 
         await self.ask(work, at_once=False)
+
+    async def commit(self, offsets: Mapping[Partition, int]) -> bool:
+        """Whether the group has taken the offsets, as far as that is known within `answer_limit_ms`."""
+        answer: Future[bool] = Future()
+
+        def done(good: bool) -> None:
+            with suppress(InvalidStateError):  # given up, or answered for a rebalance
+                answer.set_result(good)
+
+        def work(client: Client) -> None:
+            if self._in_callback:  # a rebalance: no poll would bring the answer
+                done(client.commit(offsets))
+            else:
+                self._commits.append(done)
+                client.commit_soon(offsets, done)
+
+        limit_s = self._settings.answer_limit_ms / 1000
+        try:
+            async with asyncio.timeout(limit_s):
+                await self.ask(work)
+                return await asyncio.wrap_future(answer)
+        except (TimeoutError, ClosedError):
+            return False
 
     async def close(self) -> bool:
         """Leave the group; False where that took longer than the limit and was given up."""
@@ -156,7 +187,7 @@ class Poller(threading.Thread):
                 break
         for call in self._later:
             if call.result.set_running_or_notify_cancel():
-                call.result.set_exception(RunError("the Kafka client is closed"))
+                call.result.set_exception(ClosedError("the Kafka client is closed"))
 
     def _tell(self, what: Callable[..., None], *args: Any) -> None:
         try:
@@ -164,8 +195,8 @@ class Poller(threading.Thread):
         except RuntimeError:  # the loop is closed: nobody is left to be told
             self._closing = True
 
-    def _serve_calls(self, *, in_callback: bool = False) -> None:
-        if not in_callback and self._later:
+    def _serve_calls(self) -> None:
+        if not self._in_callback and self._later:
             later, self._later = self._later, []
             for call in later:
                 call.run(self._client)
@@ -175,7 +206,7 @@ class Poller(threading.Thread):
             except queue.Empty:
                 return
             # Commits do not wait behind a seek: the event loop may need them to end this very rebalance.
-            if in_callback and not call.at_once:
+            if self._in_callback and not call.at_once:
                 self._later.append(call)
             else:
                 call.run(self._client)
@@ -262,6 +293,17 @@ class Poller(threading.Thread):
         """Let the event loop do it, and serve its calls meanwhile."""
         if self._closing:
             return
+        # What the event loop waits for must not wait for this callback: these answers come in no poll now.
+        for done in self._commits:
+            done(False)
+        self._commits.clear()
+        self._in_callback = True
+        try:
+            self._wait_serving(start)
+        finally:
+            self._in_callback = False
+
+    def _wait_serving(self, start: Callable[[], Coroutine[Any, Any, None]]) -> None:
         coroutine = start()
         try:
             done = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
@@ -272,7 +314,7 @@ class Poller(threading.Thread):
         done.add_done_callback(lambda _: self._wake.set())
         deadline = time.monotonic() + self._settings.rebalance_limit_ms / 1000
         while not done.done() and not self._closing:
-            self._serve_calls(in_callback=True)
+            self._serve_calls()
             self._wake.wait(POLL_S)
             self._wake.clear()
             if time.monotonic() > deadline:
