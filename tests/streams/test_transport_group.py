@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.broker import Broker
+from streams.broker import Broker, start_embedded
 from tests.brokers import make_topics
 from tests.streams.transport_kit import (
     Feed,
@@ -153,6 +153,22 @@ def test_a_static_member_keeps_its_partitions(kafka: Broker, topic_prefix: str, 
         workers.start("w0", settings={**settings, "instance_id": "w0"})
         until(lambda: workers.assigned("w0") > 1, 30, "it is back")
         assert workers.assigned("w1") == before
+
+
+def test_a_worker_ends_within_its_limits_when_the_broker_is_away(topic_prefix: str, tmp_path: Path) -> None:
+    topic = topic_prefix + "l1"
+    with start_embedded({topic: 1}) as broker:
+        limits = {"answer_limit_ms": 1_000, "close_limit_ms": 2_000, "drain_limit_ms": 1_000}
+        settings = settings_for(broker, topic_prefix + "group", **limits)
+        with Workers(tmp_path, settings, batched=[topic], commit_interval_s=60.0) as workers:
+            process = workers.start("w0")
+            producer = producer_for(broker)
+            produce_ids(producer, topic, 0, range(100))
+            assert producer.flush(10) == 0
+            until(lambda: bool(workers.events("ack")), 30, "something to commit")
+            broker.stop()
+            process.terminate()
+            assert process.wait(15) == 0, workers.log_of("w0")
 
 
 def test_a_missing_topic_ends_the_worker_with_its_name(
