@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import faust
 import structlog
 from confluent_kafka import libversion
+from faust.transport.base import Producer as BaseProducer
+from faust.transport.drivers.aiokafka import Producer as AIOKafkaProducer
 from faust.transport.drivers.aiokafka import Transport as AIOKafkaTransport
-from faust.types import TopicT
+from faust.types import RecordMetadata, TopicT
 
 from streams.transport.client import Client, Jump
 from streams.transport.confluent import ConfluentClient
@@ -23,10 +26,39 @@ LogStartJumped = Callable[[str, int, int, int], None]
 """Called with topic, partition, the offset we stood at and the log's start, from which it goes on."""
 
 
+class LazyProducer(AIOKafkaProducer):
+    """Faust's own producer, for Faust's own needs: it connects when first used.
+
+    A worker that publishes through librdkafka needs no second client, nor its TLS and SASL settings.
+    """
+
+    async def on_start(self) -> None:
+        self._connecting = asyncio.Lock()
+        await BaseProducer.on_start(self)
+
+    async def _connect(self) -> None:
+        async with self._connecting:
+            if self._producer is None:
+                await super().on_start()
+
+    async def send(self, *args: Any, **kwargs: Any) -> Awaitable[RecordMetadata]:
+        await self._connect()
+        return await super().send(*args, **kwargs)
+
+    async def create_topic(self, *args: Any, **kwargs: Any) -> None:
+        await self._connect()
+        await super().create_topic(*args, **kwargs)
+
+    def supports_headers(self) -> bool:
+        """Every Kafka since 0.11 does, and no older one knows librdkafka's fetches."""
+        return True
+
+
 class Transport(AIOKafkaTransport):
-    """Consumes through librdkafka. Faust's own producer, for Faust's own needs, stays aiokafka's."""
+    """Consumes through librdkafka."""
 
     Consumer = BatchConsumer
+    Producer = LazyProducer
     driver_version = f"librdkafka={libversion()[0]}"
     app: BatchedApp
 

@@ -20,7 +20,7 @@ from tests.streams.transport_kit import committed, produce_ids, producer_for, tr
 from tests.streams.transport_worker import ids_of
 
 pytestmark = pytest.mark.kafka
-TOTAL = 50_000
+TOTAL = 30_000
 Handler = Callable[[Any], Coroutine[Any, Any, None]]
 
 
@@ -273,9 +273,8 @@ def test_a_failing_agent_ends_the_worker_and_its_batch_comes_again(
         event.ack()
 
     async def main(goal: int) -> None:
-        app = app_for(
-            broker, topic_prefix + "g", tmp_path, [topic], fragile, batch_max_records=100
-        )  # fmt: skip
+        limits = {"batch_max_records": 100, "drain_limit_ms": 200}
+        app = app_for(broker, topic_prefix + "g", tmp_path, [topic], fragile, **limits)
         async with running(app):
             await until(lambda: app.crashed or len(seen) >= goal, "ended")
             assert app.crashed is fail
@@ -305,6 +304,28 @@ def test_a_fault_of_the_client_ends_the_worker(broker: Broker, topic_prefix: str
             assert "fenced" in str(app._crash_reason)
             with pytest.raises(RunError, match="closed"):
                 await app.consumer.highwaters(TP(topic, 0))
+
+    asyncio.run(main())
+
+
+def test_fausts_own_producer_connects_when_it_is_used(
+    broker: Broker, topic_prefix: str, tmp_path: Path
+) -> None:
+    topic = topic_prefix + "l1"
+    make_topics(broker, {topic: 1})
+    seen: list[bytes | None] = []
+
+    async def take(event: Any) -> None:
+        seen.extend(event.value.values[i] for i in range(len(event.value)))
+        event.ack()
+
+    app = app_for(broker, topic_prefix + "g", tmp_path, [topic], take)
+
+    async def main() -> None:
+        async with running(app):
+            assert app.producer._producer is None
+            await app.topic(topic, value_serializer="raw").send(value=b"one", headers={"h": b"1"})
+            await until(lambda: seen == [b"one"], "sent and seen")
 
     asyncio.run(main())
 
