@@ -86,7 +86,7 @@ PHASE = np.dtype(
         ("end", "i8"),
         ("kind", "i8"),
         ("side", "i8"),  # 0: a bid that is too dear, 1: an ask that is too cheap
-        ("offset", "f8"),  # distance of the stray order from the efficient price, fraction, signed
+        ("offset", "f8"),  # of the stray order from the efficient price at `shown`, fraction, signed
         ("shift", "f8"),  # how far the other side makes way, fraction
         ("size", "i8"),  # of the stray order, in units of 10^size_exponent
     ]
@@ -163,7 +163,8 @@ def ladder(book, level, phases, walk, notch, step, prices, sizes):
     for side in range(2):
         n = 0
         if stray == side:
-            prices[side, 0] = np.int64(middle * (1.0 + phases[p].offset) / tick + 0.5) * tick
+            placed = 1.0 + walk[book.asset, phases[p].shown // WALK_STEP_NS] * notch
+            prices[side, 0] = np.int64(book.price * placed * (1.0 + phases[p].offset) / tick + 0.5) * tick
             sizes[side, 0] = phases[p].size
             n = 1
         away = book.half_spread + (shift if side == 1 - stray else 0.0)

@@ -16,7 +16,7 @@ from strategies.markets import Markets, exponent
 from streams.errors import UserError
 from streams.simulator import kernels
 from streams.simulator.profile import GRID_BPS, NOISE_BPS, BookProfile, notch_bps, profiles, units
-from streams.simulator.schedule import plan
+from streams.simulator.schedule import WAVER, plan
 from streams.simulator.truth import Injection
 
 Records = npt.NDArray[Any]  # a structured dtype of kernels
@@ -110,7 +110,10 @@ class Market:
             dice = np.random.default_rng([self._seed & (2**63 - 1), row])
             moves = dice.integers(0, 2, steps, np.int64) * 2 - 1
             for first, end, slope in self._schedule.walks.get(name, ()):
-                moves[max(0, first // kernels.WALK_STEP_NS) : end // kernels.WALK_STEP_NS + 1] = slope
+                stretch = moves[max(0, first // kernels.WALK_STEP_NS) : end // kernels.WALK_STEP_NS + 1]
+                stretch[:] = slope
+                if slope == WAVER:
+                    stretch[0::2], stretch[1::2] = 1, -1
             np.cumsum(moves, out=walk[row])
         return walk, {name: row for row, name in enumerate(names)}
 

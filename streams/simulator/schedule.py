@@ -27,6 +27,7 @@ CODES = {
 }
 DECOYS = [kind for kind in Kind if kind is not Kind.EPISODE]
 EPISODES_PER_DECOY = 2
+WAVER = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,10 @@ class Phase:
 
 @dataclass(slots=True)
 class Schedule:
-    """Phases of each book, by its index; stretches (first, end, slope) that rule an asset's walk, ns."""
+    """Phases of each book, by its index; stretches (first, end, slope) that rule an asset's walk, ns.
+
+    A slope is in notches a step; WAVER goes one up and one down in turn.
+    """
 
     phases: dict[int, list[Phase]] = field(default_factory=lambda: defaultdict(list))
     walks: dict[str, list[tuple[int, int, int]]] = field(default_factory=lambda: defaultdict(list))
@@ -139,6 +143,8 @@ def _inject(
         shown = _whole(start + 3 * lag)
         length += 3 * lag
     end = _whole(start + length)
+    if not hold:  # an order that stands where it was placed keeps its edge only while the price stays
+        hold = [(start - lag, end + 2 * lag, WAVER)]
     rest = end + 2 * lag + 300 * MS
     began, limit = span
     if rest > limit:
