@@ -62,7 +62,7 @@ class ConfluentClient:
         )
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        starts = self._starts([(p.topic, p.partition) for p in partitions])
+        starts = self._starts_when_told([(p.topic, p.partition) for p in partitions])
         places = [TopicPartition(*partition, start.offset) for partition, start in starts.items()]
         if self._settings.incremental:
             consumer.incremental_assign(places)
@@ -99,6 +99,18 @@ class ConfluentClient:
             self._adrift.discard(partition)
             self._paused.discard(partition)
         self._kept = [m for m in self._kept if _partition_of(m) in self._expected]
+
+    def _starts_when_told(self, partitions: Collection[Partition]) -> dict[Partition, Start]:
+        """A broker may go away right after it has assigned: ask again, as long as a rebalance may take."""
+        deadline = time.monotonic() + self._settings.rebalance_limit_ms / 1000
+        while True:
+            try:
+                return self._starts(partitions)
+            except RunError as error:
+                if time.monotonic() > deadline:
+                    raise
+                log.warning("start of partitions unknown", count=len(partitions), reason=str(error))
+                time.sleep(AGAIN_S)
 
     def _starts(self, partitions: Collection[Partition]) -> dict[Partition, Start]:
         committed = self.committed(partitions)
