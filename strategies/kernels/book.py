@@ -6,12 +6,11 @@ for bids and minus the price for asks, so a larger key is always the better one.
 
 from __future__ import annotations
 
-from numba import njit
-
+from strategies.kernels.jit import kernel
 from strategies.kernels.layout import NONE
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find(keys, count, key):
     """Index of the first level whose key is at least `key`; `count` if there is none.
 
@@ -35,7 +34,7 @@ def find(keys, count, key):
     return high
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def remove_worst(keys, sizes, count, keep):
     """Cut the side to its `keep` best levels; returns the count and the best key cut off (or NONE)."""
     surplus = count - keep
@@ -48,7 +47,7 @@ def remove_worst(keys, sizes, count, keep):
     return keep, cut
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def set_level(keys, sizes, count, key, size):
     """Set one level to an absolute size, 0 removes it; removing an absent level is normal.
 
@@ -74,7 +73,7 @@ def set_level(keys, sizes, count, key, size):
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def apply_delta(keys, sizes, count, horizon, items, start, n, sign, depth, capacity, venue_cuts):
     """Apply `n` levels (price, size) of `items`; returns (count, horizon).
 
@@ -97,7 +96,7 @@ def apply_delta(keys, sizes, count, horizon, items, start, n, sign, depth, capac
     return count, horizon
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def load_snapshot(keys, sizes, items, start, n, sign, depth, capacity, venue_cuts):
     """Replace the side by `n` levels of `items`, best first as a rule; returns (count, horizon).
 
@@ -132,7 +131,7 @@ def load_snapshot(keys, sizes, items, start, n, sign, depth, capacity, venue_cut
     return keep, horizon
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def frame_agrees(keys, sizes, count, horizon, items, start, n, sign, depth, venue_cuts):
     """True where a key frame of `n` levels, best first, shows what the side holds, as far as both can know.
 

@@ -9,15 +9,14 @@ A flipped bit in a sequence or a session must not lock a book out, nor hide an u
 
 from __future__ import annotations
 
-from numba import njit
-
+from strategies.kernels.jit import kernel
 from strategies.kernels.layout import EMPTY, GAP, STALE, SYNCED
 
 IGNORE, APPLY, BREAK, REPEATED = 0, 1, 2, 3
 ODD = 0x5851F42D4C957F2D  # Knuth's multiplier (MMIX): spreads every bit over the upper half
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def weigh(items, start, count):
     """Sum of `count` levels, each number with an odd weight of its own: one change always shows."""
     total = 0
@@ -26,7 +25,7 @@ def weigh(items, start, count):
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def digest_of(record, items):
     """A number that differs, but for 1 in 2^64, where two records of one sequence differ."""
     value = weigh(items, record.bid_start, record.bid_count)
@@ -39,13 +38,13 @@ def digest_of(record, items):
     return value * ODD + small + 512 * record.key_frame + 1_024 * record.recorded
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def is_known(channel):
     """True where the channel holds a book: stale is silent, but nothing was missed."""
     return channel.state == SYNCED or channel.state == STALE
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def adopt(channel, record, digest):
     """Start a new unbroken run with this record."""
     channel.session = record.session
@@ -54,7 +53,7 @@ def adopt(channel, record, digest):
     channel.digest = digest
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def admit_older(channel, record, digest, full, now, max_age):
     """Decide on a record of a session older than the channel's."""
     if full == 1 and now - channel.alive_time > max_age:
@@ -67,7 +66,7 @@ def admit_older(channel, record, digest, full, now, max_age):
     return IGNORE
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def admit(channel, record, digest, full, now, max_age):
     """Decide on a record: APPLY it, IGNORE it, or BREAK or REPEATED (untrusted until the next full one).
 
@@ -102,7 +101,7 @@ def admit(channel, record, digest, full, now, max_age):
     return BREAK
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def break_run(channel):
     """The book is untrusted until the next full record; counts the first break of a run."""
     if is_known(channel):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from strategies.kernels.apply import net_tops
+from strategies.kernels.apply import FINE, net_tops
 from strategies.kernels.emit import copy_legs, refuse, signal
 from strategies.kernels.fuse import fuse
+from strategies.kernels.jit import kernel
 from strategies.kernels.layout import (
     ASKS,
     BIDS,
@@ -39,14 +39,14 @@ FOREVER = np.iinfo(np.int64).max
 BPS = 1e4
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def age_of(state, b):
     """Stream time since the book's ruling level was last heard of, ns."""
     level = L2 if state.instruments[b].has_l2 == 1 else L1
     return state.clock[0].time - state.channels[b, level].alive_time
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fault_of(state, b):
     """Why the book may not be traded on: a cause, CAUSE_NONE if it may."""
     if state.venues_halted[state.instruments[b].venue] != 0:
@@ -56,7 +56,7 @@ def fault_of(state, b):
     return CAUSE_GAP
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def gather(state, p):
     """Fill `usable` with the books that may be traded on; returns their number and best net prices.
 
@@ -87,7 +87,7 @@ def gather(state, p):
     return n, bid, ask, max(bid, any_bid), min(ask, any_ask), barred
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def moved(state, p, legs, size, edge_bps):
     """True where what was found differs from what was last published by a named amount."""
     episode = state.episodes[p]
@@ -102,7 +102,7 @@ def moved(state, p, legs, size, edge_bps):
     return abs(edge_bps - episode.edge_bps) > product.update_bps
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def broken_leg(state, p):
     """Cause that ends an open episode because of one of its books, or CAUSE_NONE."""
     for i in range(state.episodes[p].legs):
@@ -112,7 +112,7 @@ def broken_leg(state, p):
     return CAUSE_NONE
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def deadline_of(state, p):
     """Stream time from which an open episode may be over without any update of its books."""
     episode = state.episodes[p]
@@ -124,7 +124,7 @@ def deadline_of(state, p):
     return deadline
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def close(state, n, p, cause, source, offset):
     """End the open episode."""
     episode = state.episodes[p]
@@ -134,7 +134,7 @@ def close(state, n, p, cause, source, offset):
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def publish(state, n, what, p, source, offset, legs, size, gross, net, notional):
     """Emit OPEN or UPDATE and remember what was said."""
     episode = state.episodes[p]
@@ -151,101 +151,102 @@ def publish(state, n, what, p, source, offset, legs, size, gross, net, notional)
     return signal(state, n, what, CAUSE_NONE, p, source, offset, legs, size, gross, net, notional)
 
 
-@njit(cache=True, nogil=True)
-def solve(state, p, usable, min_net):
-    """Joint optimum over the usable books, into `found`."""
-    product = state.products[p]
-    return sweep(
-        state.usable[:usable],
-        state.books,
-        state.keys,
-        state.sizes,
-        state.instruments,
-        product.price_unit,
-        product.size_unit,
-        product.max_notional,
-        min_net,
-        state.found,
-        state.scratch,
-    )
-
-
-@njit(cache=True, nogil=True)
+@kernel
 def is_halted(state, p):
     """True where a kill covers the product's group, the strategy or all."""
     return state.clock[0].halted != 0 or state.groups[state.products[p].group].halted != 0
 
 
-@njit(cache=True, nogil=True)
-def look_open(state, n, p, source, offset):
-    """An update of a product whose episode is open."""
+@kernel
+def ended(state, p):
+    """Cause for which an open episode is over, whatever the prices say, or CAUSE_NONE."""
     cause = broken_leg(state, p)
-    if cause != CAUSE_NONE:
-        return close(state, n, p, cause, source, offset)
-    episode = state.episodes[p]
-    product = state.products[p]
-    if state.clock[0].time - episode.opened_time >= product.ttl:
-        return close(state, n, p, EXPIRED, source, offset)
-    usable, bid, ask, _, _, _ = gather(state, p)
-    if not bid > ask:
-        return close(state, n, p, EDGE_GONE, source, offset)
-    legs, size, gross, net, notional = solve(state, p, usable, 0.0)
-    if legs == 0 or BPS * net / notional < product.close_bps:
-        return close(state, n, p, EDGE_GONE, source, offset)
-    if state.clock[0].gate == 1 and moved(state, p, legs, size, BPS * net / notional):
-        return publish(state, n, UPDATE, p, source, offset, legs, size, gross, net, notional)
-    return n
+    if cause == CAUSE_NONE and state.clock[0].time - state.episodes[p].opened_time >= state.products[p].ttl:
+        return EXPIRED
+    return cause
 
 
-@njit(cache=True, nogil=True)
-def look_closed(state, n, p, source, offset):
-    """An update of a product without an open episode: OPEN, or say why not."""
-    usable, bid, ask, any_bid, any_ask, barred = gather(state, p)
+@kernel
+def why_barred(state, b):
+    """(reason, value, limit) for a book that must not be traded on."""
+    cause = fault_of(state, b)
+    if cause == CAUSE_STALE:
+        return R_TOO_OLD, float(age_of(state, b)), float(state.instruments[b].max_age)
+    if cause == HALTED:
+        return R_HALTED, 1.0, 0.0
+    return R_NOT_SYNCED, float(state.books[b].state), float(SYNCED)
+
+
+@kernel
+def why_not(state, p, legs, net, notional):
+    """(reason, value, limit) against opening what was found; the reason is FINE where nothing is."""
     product = state.products[p]
-    if not bid > ask:
-        if any_bid > any_ask and barred >= 0:
-            cause = fault_of(state, barred)
-            if cause == CAUSE_STALE:
-                limit = state.instruments[barred].max_age
-                return refuse(state, n, p, R_TOO_OLD, barred, age_of(state, barred), limit, source, offset)
-            reason = R_HALTED if cause == HALTED else R_NOT_SYNCED
-            return refuse(state, n, p, reason, barred, state.books[barred].state, SYNCED, source, offset)
-        return n
-    legs, size, gross, net, notional = solve(state, p, usable, product.min_net_quote)
     if legs == 0 or net < product.min_net_quote:
-        value = net if legs > 0 else 0.0
-        return refuse(state, n, p, R_EDGE_QUOTE, -1, value, product.min_net_quote, source, offset)
+        return R_EDGE_QUOTE, net, product.min_net_quote
     edge_bps = BPS * net / notional
     if edge_bps < product.min_net_bps:
-        return refuse(state, n, p, R_EDGE_BPS, -1, edge_bps, product.min_net_bps, source, offset)
+        return R_EDGE_BPS, edge_bps, product.min_net_bps
     if is_halted(state, p):
-        return refuse(state, n, p, R_HALTED, -1, 1.0, 0.0, source, offset)
+        return R_HALTED, 1.0, 0.0
     if state.clock[0].gate == 0:
-        return refuse(state, n, p, R_GATE_CLOSED, -1, 0.0, 1.0, source, offset)
-    return publish(state, n, OPEN, p, source, offset, legs, size, gross, net, notional)
+        return R_GATE_CLOSED, 0.0, 1.0
+    return FINE, 0.0, 0.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def look(state, n, p, source, offset):
-    """One book of product p has changed; returns the number of events."""
-    if state.episodes[p].open == 1:
-        return look_open(state, n, p, source, offset)
-    if state.products[p].count < 2:
+    """One book of product p has changed: OPEN, UPDATE, CLOSE or a refusal; returns the number of events."""
+    product = state.products[p]
+    is_open = state.episodes[p].open == 1
+    if not is_open and product.count < 2:
         return n
-    return look_closed(state, n, p, source, offset)
+    cause = ended(state, p) if is_open else CAUSE_NONE
+    usable, bid, ask, any_bid, any_ask, barred = gather(state, p)
+    legs, size, gross, net, notional = 0, 0, 0.0, 0.0, 0.0
+    if cause == CAUSE_NONE and bid > ask:
+        legs, size, gross, net, notional = sweep(
+            state.usable[:usable],
+            state.books,
+            state.keys,
+            state.sizes,
+            state.instruments,
+            product.price_unit,
+            product.size_unit,
+            product.max_notional,
+            0.0 if is_open else product.min_net_quote,
+            state.found,
+            state.scratch,
+        )
+    what = OPEN
+    reason, value, limit = FINE, 0.0, 0.0
+    if is_open:
+        if cause == CAUSE_NONE and (legs == 0 or BPS * net / notional < product.close_bps):
+            cause = EDGE_GONE
+        if cause != CAUSE_NONE:
+            return close(state, n, p, cause, source, offset)
+        if state.clock[0].gate == 0 or not moved(state, p, legs, size, BPS * net / notional):
+            return n
+        what = UPDATE
+    elif bid > ask:
+        barred = -1
+        reason, value, limit = why_not(state, p, legs, net, notional)
+    elif any_bid > any_ask and barred >= 0:
+        reason, value, limit = why_barred(state, barred)
+    else:
+        return n
+    if reason != FINE:
+        return refuse(state, n, p, reason, barred, value, limit, source, offset)
+    return publish(state, n, what, p, source, offset, legs, size, gross, net, notional)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sweep_deadlines(state, n, source, offset):
     """Close what has expired or rests on a book that fell silent; sets the next deadline."""
-    now = state.clock[0].time
     nearest = FOREVER
     for p in range(len(state.episodes)):
         if state.episodes[p].open == 0:
             continue
-        cause = broken_leg(state, p)
-        if cause == CAUSE_NONE and now - state.episodes[p].opened_time >= state.products[p].ttl:
-            cause = EXPIRED
+        cause = ended(state, p)
         if cause != CAUSE_NONE:
             n = close(state, n, p, cause, source, offset)
         else:
@@ -254,7 +255,7 @@ def sweep_deadlines(state, n, source, offset):
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def halt(state, n, offset):
     """Close every open episode that a kill now covers, or all while the gate is shut."""
     for p in range(len(state.episodes)):
@@ -265,7 +266,7 @@ def halt(state, n, offset):
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def refresh(state):
     """Bring every fused book up to date after their channels were changed from outside."""
     for b in range(len(state.books)):

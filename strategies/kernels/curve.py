@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from strategies.kernels.jit import kernel
 from strategies.kernels.layout import ASKS, BIDS, MAX_LEGS, MAX_MEMBERS
 
 TIE = 10**12  # prices closer than 1e-12 of each other are equal: float64 is good for 2e-16
@@ -85,7 +85,7 @@ def make_scratch(capacity: int = 16_384) -> Scratch:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def level(books, keys, sizes, b, side, i):
     """Price and size of level `i` (0 is the best) of a side of fused book `b`; (0, 0) past its end."""
     book = books[b]
@@ -102,19 +102,19 @@ def level(books, keys, sizes, b, side, i):
     return abs(keys[b, side, at]), sizes[b, side, at]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def net_price(price, side, fee):
     """Signed price after fees: price x (1 + fee) of an ask, -price x (1 - fee) of a bid."""
     return price * (1.0 + fee) if side == ASKS else -(price * (1.0 - fee))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def pays(ask, bid):
     """Whether signed net prices cross: -bid above ask by more than 1e-12 of it."""
     return (-bid - ask) * TIE > abs(bid)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def common_lots(n, instruments, scratch):
     """Fill `units` and `member_class` for the members with a leg that may trade.
 
@@ -150,7 +150,7 @@ def common_lots(n, instruments, scratch):
         count += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _load(books, keys, sizes, instruments, scratch, side, m, opposite, unit, room):
     """Levels of a side of member `m` into `raw`, from where it is filled up to; how many.
 
@@ -186,7 +186,7 @@ def _load(books, keys, sizes, instruments, scratch, side, m, opposite, unit, roo
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cut(source, count, unit, out, at, stop):
     """Cut pieces source[:count] into blocks of `unit` at out[at:stop]; the end of the last whole block."""
     block = at
@@ -221,7 +221,7 @@ def _cut(source, count, unit, out, at, stop):
     return block
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _merge(parts, starts, heads, head_keys, count, out):
     """Merge `count` cut curves by key; of equal keys the earlier curve goes first. Number of pieces.
 
@@ -248,7 +248,7 @@ def _merge(parts, starts, heads, head_keys, count, out):
         head_keys[first] = parts[at].key if at < starts[first + 1] else np.inf
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def merge_side(books, keys, sizes, instruments, scratch, n_members, side, last, opposite):
     """Curve of one side over all that may trade in classes 0..last, in blocks of units[last].
 

@@ -6,15 +6,14 @@ coarsest class, and so on; the best is kept. It is the optimum where all lots ar
 
 from __future__ import annotations
 
-from numba import njit
-
 from strategies.kernels.curve import common_lots, merge_side, pays
+from strategies.kernels.jit import kernel
 from strategies.kernels.layout import ASKS, BIDS
 
 FAR = 2**62  # a price no market has: stands for "this side is empty"
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def best_net(scratch, n_members, side):
     """Best signed net price of the legs of `side` that may trade."""
     best = float(FAR)
@@ -24,7 +23,7 @@ def best_net(scratch, n_members, side):
     return best
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _matched(asks, n_asks, bids, n_bids, unit, budget):
     """Size to match: while the marginal edge pays, and no more than `budget` buys, in whole units.
 
@@ -63,7 +62,7 @@ def _matched(asks, n_asks, bids, n_bids, unit, budget):
     return size - size % unit, size < free
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill(scratch, side, size):
     """Take `size` from the curve of `side` into the legs."""
     curve = scratch.curves[side]
@@ -86,7 +85,7 @@ def _fill(scratch, side, size):
         i += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _bought(scratch, n_members):
     """Cost of all buy legs, without fees."""
     cost = 0.0
@@ -95,7 +94,7 @@ def _bought(scratch, n_members):
     return cost
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _after_fees(scratch, which, n_members, instruments):
     """Net gain of a plan without fixed costs, in integer price x size."""
     gain = 0.0
@@ -108,7 +107,7 @@ def _after_fees(scratch, which, n_members, instruments):
     return gain
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def solve(books, keys, sizes, instruments, scratch, n_members, budget):
     """Best plan of the legs that may trade, into row 1 of sizes, limits, costs; its gain after fees.
 
@@ -142,7 +141,9 @@ def solve(books, keys, sizes, instruments, scratch, n_members, budget):
         gain = _after_fees(scratch, 0, n_members, instruments)
         if gain > best:
             best = gain
-            scratch.sizes[1] = scratch.sizes[0]
-            scratch.limits[1] = scratch.limits[0]
-            scratch.costs[1] = scratch.costs[0]
+            for side in (ASKS, BIDS):
+                for m in range(n_members):
+                    scratch.sizes[1, side, m] = scratch.sizes[0, side, m]
+                    scratch.limits[1, side, m] = scratch.limits[0, side, m]
+                    scratch.costs[1, side, m] = scratch.costs[0, side, m]
     return best, exact, divide

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from schemas.reasons import Reason
+from strategies.kernels.jit import kernel
 from strategies.kernels.layout import (
     CLEAR,
     DELTA,
@@ -81,7 +81,7 @@ FNV_BASIS = np.uint64(0xCBF29CE484222325)
 FNV_PRIME = np.uint64(0x100000001B3)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def hash_bytes(value, data, start, length):
     """FNV-1a (Fowler, Noll, Vo) over `data[start : start + length]`, going on from `value`."""
     for i in range(start, start + length):
@@ -89,7 +89,7 @@ def hash_bytes(value, data, start, length):
     return (value ^ np.uint64(0xFF)) * FNV_PRIME  # a mark between names: 0xFF is in no UTF-8 text
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def same_bytes(a, a_start, length, b, b_start, b_length):
     """True where both stretches hold the same bytes."""
     if length != b_length:
@@ -100,7 +100,7 @@ def same_bytes(a, a_start, length, b, b_start, b_length):
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find_book(directory, names, name_at, key, key_start, key_length, data, row, venue, symbol):
     """Index of the book of (group, venue, symbol), -1 if none is configured in this partition.
 
@@ -125,7 +125,7 @@ def find_book(directory, names, name_at, key, key_start, key_length, data, row, 
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def rescale(value, exponent, wanted):
     """`value` x 10^(exponent - wanted) as an integer; -1 where that is none, or beyond LARGEST."""
     while exponent > wanted:
@@ -141,7 +141,7 @@ def rescale(value, exponent, wanted):
     return value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def check_levels(items, start, n, price_exponent, size_exponent, instrument):
     """Hold the bounds of n levels and bring them, in place, to the product's exponents."""
     for i in range(start, start + 2 * n, 2):
@@ -162,7 +162,7 @@ def check_levels(items, start, n, price_exponent, size_exponent, instrument):
     return 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def belongs(level, kind, source, bids, asks):
     """True where level and kind fit the topic, and the levels fit the kind."""
     if level != source:
@@ -174,7 +174,7 @@ def belongs(level, kind, source, bids, asks):
     return (kind == CLEAR or kind == HEARTBEAT) and bids == 0 and asks == 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def check_row(row, slots, source, timestamp_ns, ahead_limit, level_limit):
     """The rules that need no book: times, sequences, exponents, counts; 0 or a reason."""
     bids = row[slots[BIDS_AT] + 1]
@@ -204,13 +204,13 @@ def check_row(row, slots, source, timestamp_ns, ahead_limit, level_limit):
     return 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def optional(row, at):
     """Value of a nullable slot, NONE for null."""
     return row[at + 1] if row[at] == 1 else NONE
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def copy_row(record, row, slots):
     """Carry the plain fields of a decoded row over."""
     record.level = row[slots[LEVEL]]
@@ -230,7 +230,7 @@ def copy_row(record, row, slots):
     record.ask_count = row[slots[ASKS_AT] + 1]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def read(
     rows,
     items,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from numba import njit
-
 from strategies.kernels.apply import FINE, apply
 from strategies.kernels.clock import AHEAD, TURNED_BACK, advance, turn_back
 from strategies.kernels.cross_venue import look, sweep_deadlines
 from strategies.kernels.emit import refuse
+from strategies.kernels.jit import kernel
 from strategies.kernels.layout import R_CLOCK_JUMP, R_DEPTH_LIMIT
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def interleave(first, i, second, j, order, first_alone, second_alone):
     """Order of the records of two sources by receive time; returns (taken, i, j).
 
@@ -40,7 +39,7 @@ def interleave(first, i, second, j, order, first_alone, second_alone):
         n += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def take(state, n, record, items, source):
     """One record: time, book, what it means for its product."""
     clock = state.clock[0]
@@ -67,7 +66,7 @@ def take(state, n, record, items, source):
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def step(state, order, start, stop, records_l1, items_l1, records_l2, items_l2, room):
     """Take records `order[start:stop]`; returns (next position, number of events).
 

@@ -15,14 +15,13 @@ budget stops the walk in the order of the marginal edge; of more legs, the worst
 
 from __future__ import annotations
 
-from numba import njit
-
 from strategies.kernels.curve import SUBSETS, TIE, level, net_price, pays
+from strategies.kernels.jit import kernel
 from strategies.kernels.layout import ASKS, BIDS, MAX_MEMBERS
 from strategies.kernels.plan import FAR, best_net, solve
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def top_edge(members, books, keys, sizes, instruments):
     """Best net bid over best net ask of another book, as a fraction of that ask; -1 without a pair.
 
@@ -54,7 +53,7 @@ def top_edge(members, books, keys, sizes, instruments):
     return max(with_other_bid, with_other_ask)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _legs_in_play(scratch, n_members):
     """Legs whose best price pays against the best of the other side, asks first; how many.
 
@@ -77,7 +76,7 @@ def _legs_in_play(scratch, n_members):
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fixed_costs(scratch, n_members, instruments):
     """Fixed costs of the best plan's legs, quote currency."""
     cost = 0.0
@@ -88,14 +87,14 @@ def _fixed_costs(scratch, n_members, instruments):
     return cost
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _too_small(scratch, side, m, instruments, value):
     """Whether a leg of the best plan misses its minimum notional (by more than float64's rounding)."""
     least = instruments[scratch.members[m]].min_notional
     return scratch.costs[1, side, m] * value < least - least / TIE
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _broken(scratch, n_members, instruments, value):
     """Whether a leg of the best plan is too small, or a book both buys and sells.
 
@@ -110,7 +109,7 @@ def _broken(scratch, n_members, instruments, value):
     return False
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fixed_of(scratch, n_legs, mask, instruments):
     """Fixed costs of a subset: of its cheapest buy and sell leg, and of all; -1 where a side has none."""
     buy = sell = -1.0
@@ -128,7 +127,7 @@ def _fixed_of(scratch, n_legs, mask, instruments):
     return buy + sell, total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _allow(scratch, n_legs, mask):
     """Let the legs of `mask` trade, and no others."""
     scratch.allow[:] = 0
@@ -137,7 +136,7 @@ def _allow(scratch, n_legs, mask):
             scratch.allow[scratch.leg_sides[j], scratch.leg_members[j]] = 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _best_subset(books, keys, sizes, instruments, scratch, n_members, n_legs, budget, value, min_net, prune):
     """The subset of at most SUBSETS legs in play whose plan holds and earns most; 0 if none earns.
 
@@ -171,7 +170,7 @@ def _best_subset(books, keys, sizes, instruments, scratch, n_members, n_legs, bu
     return best_mask
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _drop_worst(scratch, n_members, instruments, value):
     """Disallow the leg of the best plan that should go first; False where none should.
 
@@ -208,7 +207,7 @@ def _drop_worst(scratch, n_members, instruments, value):
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _plan(books, keys, sizes, instruments, scratch, n_members, budget, value, min_net):
     """Leave the plan to follow in row 1 of sizes, limits, costs; its net gain, 0 where there is none."""
     while True:
@@ -237,7 +236,7 @@ def _plan(books, keys, sizes, instruments, scratch, n_members, budget, value, mi
             return gain * value - fixed
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _prepare(members, books, keys, sizes, instruments, scratch):
     """Sort the members by book, so that their order means nothing, and read their best prices."""
     n = len(members)
@@ -258,7 +257,7 @@ def _prepare(members, books, keys, sizes, instruments, scratch):
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sweep(
     members, books, keys, sizes, instruments, price_unit, size_unit, max_notional, min_net, legs, scratch
 ):

@@ -1,0 +1,14 @@
+"""The one policy under which kernels are compiled.
+
+Cached on disk, without the GIL, never fastmath, never parallel. `_nrt=False` leaves out the reference
+counting of arrays at every call of a helper: no kernel here makes or keeps an array, so there is nothing
+to count, and the counting took most of the time (see docs/performance.md) and of the compilation.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import njit
+
+kernel: Any = njit(cache=True, nogil=True, _nrt=False)  # type: ignore[call-overload]  # its stubs lack _nrt
