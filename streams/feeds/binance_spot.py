@@ -15,6 +15,7 @@ import orjson
 from streams.feeds.protocol import Delta, MessageError, Quote, RawMessage, Snapshot, Verdict
 
 MS = 1_000_000
+LAST_MS = 2**62 // MS  # beyond it ns leave int64
 
 
 class BinanceSpot:
@@ -87,7 +88,7 @@ def _read(message: dict[str, Any], futures: bool) -> Iterable[RawMessage]:
         )
     elif "lastUpdateId" in message:
         yield Snapshot(
-            symbol=message.get("symbol"),
+            symbol=_text(message["symbol"]) if "symbol" in message else None,
             bids=message["bids"],
             asks=message["asks"],
             last_update_id=_id(message["lastUpdateId"]),
@@ -98,7 +99,12 @@ def _read(message: dict[str, Any], futures: bool) -> Iterable[RawMessage]:
 def _time(message: dict[str, Any]) -> int | None:
     """The matching engine's time where it is given, else the time of sending; ns."""
     found = message.get("T", message.get("E"))
-    return None if found is None else _id(found) * MS
+    if found is None:
+        return None
+    time = _id(found)
+    if time > LAST_MS:
+        raise ValueError(f"{time} is no time in ms")
+    return time * MS
 
 
 def _id(value: Any) -> int:
