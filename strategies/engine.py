@@ -58,7 +58,8 @@ class Engine:
     """Books, detection and guard of the groups that lie in one partition.
 
     `topics` are the full names of the l1 and the l2 topic. `epoch` is compared before the sequence of a
-    signal and rises whenever an engine begins without state.
+    signal and rises whenever an engine begins without state. `decoder` is one that knows a Schema
+    Registry's ids, where one is used.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Engine:
         epoch: int,
         topics: tuple[str, str] = ("book.l1", "book.l2"),
         limits: EngineLimits | None = None,
+        decoder: Decoder | None = None,
     ) -> None:
         limits = limits or EngineLimits()
         self.markets = markets
@@ -82,7 +84,7 @@ class Engine:
         self.controls = 0  # number of the last control input
         self.fingerprint = markets.fingerprint()
         self._directory = arrays.directory(self.plan.books)
-        self._decoder = Decoder(schema("BookUpdate"))
+        self._decoder = decoder or Decoder(schema("BookUpdate"))
         self._slots = np.array([self._decoder.slots[name] for name in read.SLOTS], np.int64)
         self._room = arrays.room(len(self.plan.products))
         self._nothing = Reading(layout.L1, np.zeros(0, layout.RECORD), np.zeros(0, np.int64), 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from streams.broker import Broker, find_broker
 from streams.config import Settings, load_markets, load_settings
 from streams.errors import InterlayerError
@@ -55,5 +57,6 @@ try:
     broker = find_broker(settings.broker, security=settings.kafka_config())
     app = create_app(settings, broker)
 except InterlayerError as fault:
-    # Faust imports this module; a traceback would hide the one line that helps.
-    raise SystemExit(f"interlayer: {fault}") from None
+    # Faust and the command line import this module; a traceback would hide the one line that helps.
+    sys.stderr.write(f"interlayer: {fault}\n")
+    raise SystemExit(fault.exit_code) from None

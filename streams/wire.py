@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from schemas.catalog import schema
 from schemas.codec import Codec
+from schemas.columns import Decoder
 from schemas.registry import RegistryCodec, RegistryError
 from schemas.topics import TOPICS
 from streams.config import Settings
@@ -29,6 +31,13 @@ class Wire:
         if topic not in self._codecs:
             self._codecs[topic] = self._made(topic)
         return self._codecs[topic]
+
+    def decoder(self, topic: str) -> Decoder:
+        """A decoder of batches of `topic`, of either framing. Raises RunError."""
+        codec = self.codec(topic)
+        if isinstance(codec, RegistryCodec):
+            return Decoder(schema(SCHEMA_OF[topic]), ids=(codec.schema_id,), lookup=codec.lookup)
+        return Decoder(schema(SCHEMA_OF[topic]))
 
     def encode(self, topic: str, record: Mapping[str, Any]) -> bytes:
         """Encode one record of `topic`. Raises ValueError naming a field that does not fit, RunError."""

@@ -39,6 +39,7 @@ class Worker:
         self.settings = settings
         self.markets = markets
         self.broker = broker
+        self.wire = Wire(settings)
         self.health = Health(settings.stuck_limit_ms)
         self.partitions: dict[int, PartitionWorker] = {}
         self.topics = (settings.named(TOPICS[0]), settings.named(TOPICS[1]))
@@ -65,6 +66,8 @@ class Worker:
     async def take(self, event: Any) -> None:
         """A batch from Faust: into its partition, and on as far as it goes."""
         await self._ready.wait()
+        assert self._commands is not None
+        self._commands.check()  # after a pause of the whole process the gate must close before a step
         batch = event.value
         partition = await self._partition(batch.partition)
         partition.offer(batch, event)
@@ -96,9 +99,8 @@ class Worker:
         )
 
     def _start(self) -> None:
-        wire = Wire(self.settings)
-        self._publisher = Publisher(self.broker, self.settings, wire.encode)
-        self._commands = Commands(self.broker, self.settings, wire.decode, self._on_command)
+        self._publisher = Publisher(self.broker, self.settings, self.wire.encode)
+        self._commands = Commands(self.broker, self.settings, self.wire.decode, self._on_command)
         self._commands.start()
         self._ready.set()
 
@@ -123,7 +125,8 @@ class Worker:
         count = self.app.consumer.topic_partitions(self.topics[0]) or self.settings.partitions
         groups = [g for g in self.markets.group_names() if partition_of(g.encode(), count) == number]
         limits = EngineLimits(self.settings.receive_ahead_limit_ms, self.settings.time_jump_limit_ms)
-        engine = Engine(self.markets, groups, number, epoch, self.topics, limits)
+        decoder = self.wire.decoder(TOPICS[0])
+        engine = Engine(self.markets, groups, number, epoch, self.topics, limits, decoder)
         partition = PartitionWorker(
             engine,
             self._publisher,

@@ -63,7 +63,9 @@ class Watch:
 
     def _run(self) -> None:
         while not self._ending.is_set():
-            for message in self._consumer.consume(1_000, POLL_S):
+            # consume(n, timeout) would wait for all n or for the whole timeout
+            first = self._consumer.poll(POLL_S)
+            for message in [first, *self._consumer.consume(1_000, 0)] if first is not None else []:
                 error = message.error()
                 value = message.value()
                 if error is not None or value is None:
