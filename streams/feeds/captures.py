@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 import orjson
 import zstandard
@@ -18,6 +18,7 @@ from streams.feeds.plain_quotes import COLUMNS
 from streams.feeds.protocol import MessageError
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+ZSTD_READ = 1 << 17  # bytes
 LINE_LIMIT = 64 << 20  # bytes; a longer line is no message of anyone's
 STEP_NS = 1_000  # between two messages of a file without times
 FIRST_NS, LAST_NS = 0, 2**62
@@ -74,10 +75,44 @@ class Capture:
 
     def _plain(self) -> IO[bytes]:
         if self._head.startswith(GZIP):
-            return gzip.open(self._file, "rb")  # type: ignore[return-value]
+            return cast(IO[bytes], gzip.open(self._file, "rb"))
         if self._head.startswith(ZSTD):
-            return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(self._file))
+            return io.BufferedReader(_Zstandard(self._file), ZSTD_READ)
         return self._file
+
+
+class _Zstandard(io.RawIOBase):
+    """Decompresses frames one after another, and raises EOFError where the last one is cut off.
+
+    (The library's own reader ends such a file as if it were whole.)
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._raw = b""
+        self._plain = memoryview(b"")
+
+    def readable(self) -> bool:
+        """Always: nothing else can be done with it."""
+        return True
+
+    def readinto(self, target: Any) -> int:
+        """Fill `target` as far as the next piece goes; 0 at the end."""
+        while not self._plain:
+            raw = self._raw or self._file.read(ZSTD_READ)
+            if not raw:
+                if not self._frame.eof:
+                    raise EOFError("the last frame is not complete")
+                return 0
+            if self._frame.eof:
+                self._frame = zstandard.ZstdDecompressor().decompressobj()
+            self._plain = memoryview(self._frame.decompress(raw))
+            self._raw = self._frame.unused_data
+        count = min(len(target), len(self._plain))
+        target[:count] = self._plain[:count]
+        self._plain = self._plain[count:]
+        return count
 
 
 def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:

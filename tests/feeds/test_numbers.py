@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -74,6 +75,6 @@ def test_finer_than_the_tick_is_reported_with_the_tick_and_where() -> None:
 
 
 @pytest.mark.parametrize("value", [1.5, 3, None, True, ["1"], {"a": 1}])
-def test_what_is_no_text_is_refused(value: object) -> None:
+def test_what_is_no_text_is_refused(value: Any) -> None:
     with pytest.raises(MessageError, match="not written as a text"):
-        Scale("price", Decimal("0.5"), "v s")(value)  # type: ignore[arg-type]
+        Scale("price", Decimal("0.5"), "v s")(value)

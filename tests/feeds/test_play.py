@@ -98,16 +98,28 @@ def test_a_bad_file_is_refused_with_its_line(tmp_path: Path, name: str, content:
         list(play(path))
 
 
-def test_a_file_that_is_cut_off_says_after_which_line(tmp_path: Path) -> None:
-    lines = [(n, wire_quote(n + 1, (9, 3), (20, 4 + n * 7919 % 1000))) for n in range(2_000)]
-    path = capture(tmp_path / "c.gz", lines)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+@pytest.mark.parametrize(("name", "kept"), [("c.gz", 0.5), ("c.gz", 0.999), ("c.zst", 0.5), ("c.zst", 0.999)])
+def test_a_file_that_is_cut_off_says_after_which_line(tmp_path: Path, name: str, kept: float) -> None:
+    # Sizes that do not compress well, so that the file has more than one block.
+    lines = [(n, wire_quote(n + 1, (9, 3), (20, 1 + n * 7919**3 % 10**9))) for n in range(20_000)]
+    path = capture(tmp_path / name, lines)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
     told: list[Update] = []
-    with pytest.raises(UserError, match=r"c\.gz, after line \d+: damaged or cut off") as fault:
+    with pytest.raises(UserError, match=rf"{name}, after line \d+: damaged or cut off") as fault:
         told.extend(play(path))
     line = int(str(fault.value).split("after line ")[1].split(":")[0])
-    assert 100 < line < 2_000
+    assert 100 < line < 20_000
     assert [u.last_update_id for u in told if not u.key_frame] == list(range(1, line + 1))
+
+
+def test_frames_one_after_another_are_one_file(tmp_path: Path) -> None:
+    for name in ("c.gz", "c.zst"):
+        first = capture(tmp_path / name, LINES[:2]).read_bytes()
+        second = capture(tmp_path / name, LINES[2:]).read_bytes()
+        (tmp_path / name).write_bytes(first + second)
+        playback = play(tmp_path / name)
+        assert len(list(playback)) == 5
+        assert playback.messages == 4
 
 
 def test_a_file_that_is_not_there_and_a_folder(tmp_path: Path) -> None:
