@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -130,7 +130,6 @@ class PartitionWorker:
     async def advance(self) -> None:
         """Take all that may be taken now, and hand on what comes of it."""
         self._take()
-        self._pass_time()
         await self._publish()
 
     def settle(self) -> int:
@@ -205,15 +204,23 @@ class PartitionWorker:
         self.control(MergeLimitHit(other, max(end - position, 0), waited_ms))
         return True
 
-    def _pass_time(self) -> None:
-        """When all is silent, the time that went by is a control input, so that what is open closes."""
-        now = self._clock()
-        if now - self._last_ns < self._silence_ns or self.waiting:
+    def is_silent(self, now_ns: int) -> bool:
+        """Whether nothing has come for silence_tick_ms, and nothing waits."""
+        return now_ns - self._last_ns >= self._silence_ns and not self.waiting
+
+    def pass_time(self, asked_ns: int, ends: Mapping[str, int]) -> None:
+        """The time that went by until `asked_ns` is a control input, so that what is open closes.
+
+        `ends` are the topics' ends as the broker told them when asked then. Only where nothing lay beyond our
+        place was it the market that was silent; after a pause of this process, or while the broker was away,
+        it was us.
+        """
+        if self.waiting or asked_ns <= self._last_ns:
             return
-        places = [self._progress(topic, self.engine.partition) for topic in self.engine.topics]
-        if all(0 <= end <= position for position, end in places):
-            self.control(Elapsed(now - self._last_ns))
-        self._last_ns = now
+        places = {topic: self._progress(topic, self.engine.partition)[0] for topic in self.engine.topics}
+        if all(0 <= ends.get(topic, -1) <= place for topic, place in places.items()):
+            self.control(Elapsed(asked_ns - self._last_ns))
+            self._last_ns = asked_ns
 
     def _put(self, outputs: Outputs, rejected: list[Reject], done: list[Event]) -> None:
         self.counts.rejects += len(rejected)

@@ -17,6 +17,7 @@ from strategies.warm import warm
 from streams.broker import Broker
 from streams.commands import Commands, CommandSeen, GateClosed, GateOpened
 from streams.config import Settings
+from streams.ends import Ends
 from streams.health import Health, Step
 from streams.logs import logger
 from streams.partition import PartitionWorker
@@ -49,6 +50,8 @@ class Worker:
         self._claims: dict[int, asyncio.Lock] = {}
         self._ready = asyncio.Event()
         self._draining = False
+        self._asking: asyncio.Task[None] | None = None
+        self._ends = Ends(broker)
         self._publisher: Publisher | None = None
         self._commands: Commands | None = None
         app.on_worker_init.connect(self._warm)
@@ -81,6 +84,8 @@ class Worker:
             while not self.app.should_stop and not self._draining:
                 await asyncio.sleep(TICK_S)
                 await self._tick(ticks)
+                if self._asking is None or self._asking.done():
+                    self._asking = asyncio.create_task(self._pass_time())
                 ticks += 1
         except Exception as fault:
             log.error("the worker ends", reason=str(fault))
@@ -147,6 +152,17 @@ class Worker:
         self.health.report(waiting=sum(p.waiting for p in self.partitions.values()), done=self.records)
         if ticks % CHECK_EVERY == 0:
             self.health.check()
+
+    async def _pass_time(self) -> None:
+        """Let time go by in partitions where the log itself says that nothing has come."""
+        asked_ns = time.monotonic_ns()
+        silent = [number for number, p in self.partitions.items() if p.is_silent(asked_ns)]
+        if silent:
+            ends = await self._ends.ask([(topic, number) for topic in self.topics for number in silent])
+            for number in silent:
+                if partition := self.partitions.get(number):
+                    partition.pass_time(asked_ns, {t: ends.get((t, number), -1) for t in self.topics})
+        await asyncio.sleep(self.settings.silence_tick_ms / 1_000)
 
     def _on_command(self, event: CommandSeen | GateOpened | GateClosed) -> None:
         """A kill takes effect in every engine at once; what it closes is published with the next tick."""
