@@ -36,7 +36,10 @@ class Messages:
     def of(cls, values: list[bytes | None]) -> Messages:
         """Join `values` into one buffer."""
         n = len(values)
-        lengths = np.fromiter((-1 if v is None else len(v) for v in values), np.int64, n)
+        try:
+            lengths = np.fromiter(map(len, values), np.int64, n)  # type: ignore[arg-type]  # None is rare, see below
+        except TypeError:
+            lengths = np.fromiter((-1 if v is None else len(v) for v in values), np.int64, n)
         sizes = np.maximum(lengths, 0)
         starts = np.zeros(n, np.int64)
         np.cumsum(sizes[:-1], out=starts[1:])

@@ -11,29 +11,11 @@ from streams.logs import set_up
 from streams.transport import BatchedApp, TransportSettings
 
 
-def transport_settings(settings: Settings, broker: Broker) -> TransportSettings:
-    """What the transport needs of the settings."""
-    return TransportSettings(
-        servers=broker.bootstrap,
-        group_id=settings.named(settings.group_id),
-        protocol=settings.group_protocol,
-        instance_id=settings.group_instance_id,
-        session_timeout_ms=settings.session_timeout_ms,
-        start=settings.start,
-        batch_max_records=settings.batch_max_records,
-        batch_max_bytes=settings.batch_max_bytes,
-        in_flight_max_records=settings.inflight_max_records,
-        fetch_wait_ms=settings.fetch_wait_ms,
-        close_limit_ms=settings.drain_limit_ms,
-        extra=dict(broker.config),
-    )
-
-
 def create_app(settings: Settings, broker: Broker) -> BatchedApp:
     """The Faust app of one worker; importing `streams.market` adds its agent."""
     return BatchedApp(
         settings.named("interlayer"),
-        transport=transport_settings(settings, broker),
+        transport=TransportSettings.of(settings, broker.bootstrap),
         autodiscover=["streams.market"],
         origin="streams",
         agent_supervisor="mode.CrashingSupervisor",  # the default one skips the batch that it fell over

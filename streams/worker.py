@@ -67,8 +67,13 @@ class Worker:
         return self.taken + sum(p.counts.records for p in self.partitions.values())
 
     async def take(self, event: Any) -> None:
-        """A batch from Faust: into its partition, and on as far as it goes."""
+        """A batch from Faust: into its partition, and on as far as it goes.
+
+        While the worker drains, a batch is left unacked: whoever takes the partition over gets it again.
+        """
         await self._ready.wait()
+        if self._draining:
+            return
         assert self._commands is not None
         self._commands.check()  # after a pause of the whole process the gate must close before a step
         batch = event.value
@@ -204,7 +209,10 @@ class Worker:
             return
         self._draining = True
         await self._commands.stop()
-        await self._publisher.close(self.settings.drain_limit_ms)
-        for partition in self.partitions.values():
-            partition.settle()
+        # A quarter of the limit is ours; the transport needs the rest to commit and to leave the group.
+        limit_ms = self.settings.drain_limit_ms // 4
+        deadline = time.monotonic() + limit_ms / 1_000
+        while sum(p.settle() for p in self.partitions.values()) and time.monotonic() < deadline:
+            await asyncio.sleep(TICK_S)
+        await self._publisher.close(limit_ms)
         log.info("drained", records=self.records)

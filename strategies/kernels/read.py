@@ -163,6 +163,19 @@ def check_levels(items, start, n, price_exponent, size_exponent, instrument):
 
 
 @kernel
+def check_sides(items, row, slots, instrument):
+    """`check_levels` of bids, then of asks."""
+    for side in (BIDS_AT, ASKS_AT):
+        at = slots[side]
+        price_exponent = row[slots[PRICE_EXPONENT]]
+        size_exponent = row[slots[SIZE_EXPONENT]]
+        reason = check_levels(items, row[at], row[at + 1], price_exponent, size_exponent, instrument)
+        if reason != 0:
+            return reason
+    return 0
+
+
+@kernel
 def belongs(level, kind, source, bids, asks):
     """True where level and kind fit the topic, and the levels fit the kind."""
     if level != source:
@@ -286,17 +299,7 @@ def read(
             else:
                 record.book = b
                 copy_row(record, row, slots)
-                for side in (BIDS_AT, ASKS_AT):
-                    if reason == 0:
-                        at = slots[side]
-                        reason = check_levels(
-                            items,
-                            row[at],
-                            row[at + 1],
-                            row[slots[PRICE_EXPONENT]],
-                            row[slots[SIZE_EXPONENT]],
-                            instruments[b],
-                        )
+                reason = check_sides(items, row, slots, instruments[b])
         record.status = reason
         if reason != 0:
             record.receive_time = 0

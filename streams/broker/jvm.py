@@ -194,7 +194,9 @@ class _Node:
 
 
 def _format(command: list[str], settings: Path, log: Path, security: Security | None) -> None:
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+    cluster = "-"
+    while cluster.startswith("-"):  # Kafka's tool would take it for an option; 1 of 64 begins so
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
     argv = [*command, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings)]
     for user in security.scram if security else ():
         argv += ["--add-scram", user]
