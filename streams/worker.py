@@ -213,6 +213,6 @@ class Worker:
         limit_ms = self.settings.drain_limit_ms // 4
         deadline = time.monotonic() + limit_ms / 1_000
         while sum(p.settle() for p in self.partitions.values()) and time.monotonic() < deadline:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(TICK_S)  # noqa: ASYNC110  # deliveries have no one event
         await self._publisher.close(limit_ms)
         log.info("drained", records=self.records)
