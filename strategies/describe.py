@@ -141,7 +141,7 @@ def refusal(engine: Engine, event: Any) -> RiskEvent:
     place = origin(engine, int(event["source"]), int(event["offset"]))
     detail = reason.sentence
     if reason in (Reason.NOT_SYNCED, Reason.GAP) and event["book"] >= 0:
-        detail += f" (state {STATES[engine.state.books[event['book']]['state']]})"
+        detail += f" (state {STATES[int(event['value'])]})"
     return RiskEvent(
         event_id=identity(
             "risk", reason, product.group, product.name, place.topic, place.partition, place.offset

@@ -190,7 +190,7 @@ def take_depth(state, b, channel, record, items, known):
             return R_KEY_FRAME
         depth_snapshot(state, b, record, items)
     channel.state = record.state
-    channel.update_id = record.update_id if record.update_id != NONE else channel.update_id
+    channel.update_id = record.update_id
     channel.event_time = record.event_time
     if record.state == SYNCED:
         if depth_crosses(state, b):
@@ -221,7 +221,7 @@ def take_content(state, b, channel, record, items):
         return take_depth(state, b, channel, record, items, known)
     set_quote(state, b, record, items)
     channel.state = record.state
-    channel.update_id = record.update_id if record.update_id != NONE else channel.update_id
+    channel.update_id = record.update_id
     channel.event_time = record.event_time
     if record.state == SYNCED:
         note_quote(state, b)

@@ -54,10 +54,17 @@ def adopt(channel, record, digest):
 
 
 @kernel
+def start_over(channel, record, digest):
+    """Start a new run with a record that says all: what was held misses something, and is not compared."""
+    adopt(channel, record, digest)
+    channel.state = GAP
+
+
+@kernel
 def admit_older(channel, record, digest, full, now, max_age):
     """Decide on a record of a session older than the channel's."""
     if full == 1 and now - channel.alive_time > max_age:
-        adopt(channel, record, digest)
+        start_over(channel, record, digest)
         return APPLY
     if channel.sequence == channel.run_start and record.receive_time >= channel.session:
         adopt(channel, record, digest)
@@ -75,7 +82,7 @@ def admit(channel, record, digest, full, now, max_age):
     """
     if channel.state == EMPTY or record.session > channel.session:
         if full == 1:
-            adopt(channel, record, digest)
+            start_over(channel, record, digest)
             return APPLY
         return IGNORE if channel.state == EMPTY else BREAK
     if record.session < channel.session:
@@ -88,7 +95,7 @@ def admit(channel, record, digest, full, now, max_age):
     if sequence > channel.sequence:
         if full == 1:
             channel.gaps += 1
-            adopt(channel, record, digest)
+            start_over(channel, record, digest)
             return APPLY
         return BREAK
     if sequence == channel.sequence and digest != channel.digest:

@@ -195,15 +195,22 @@ def why_not(state, p, legs, net, notional):
 
 @kernel
 def look(state, n, p, source, offset):
-    """One book of product p has changed: OPEN, UPDATE, CLOSE or a refusal; returns the number of events."""
+    """One book of product p has changed: OPEN, UPDATE, CLOSE or a refusal; returns the number of events.
+
+    Where an episode ends for another cause than its edge, the books that are left may open one at once.
+    """
     product = state.products[p]
     is_open = state.episodes[p].open == 1
+    if is_open:
+        cause = ended(state, p)
+        if cause != CAUSE_NONE:
+            n = close(state, n, p, cause, source, offset)
+            is_open = False
     if not is_open and product.count < 2:
         return n
-    cause = ended(state, p) if is_open else CAUSE_NONE
     usable, bid, ask, any_bid, any_ask, barred = gather(state, p)
     legs, size, gross, net, notional = 0, 0, 0.0, 0.0, 0.0
-    if cause == CAUSE_NONE and bid > ask:
+    if bid > ask:
         legs, size, gross, net, notional = sweep(
             state.usable[:usable],
             state.books,
@@ -220,10 +227,8 @@ def look(state, n, p, source, offset):
     what = OPEN
     reason, value, limit = FINE, 0.0, 0.0
     if is_open:
-        if cause == CAUSE_NONE and (legs == 0 or BPS * net / notional < product.close_bps):
-            cause = EDGE_GONE
-        if cause != CAUSE_NONE:
-            return close(state, n, p, cause, source, offset)
+        if legs == 0 or BPS * net / notional < product.close_bps:
+            return close(state, n, p, EDGE_GONE, source, offset)
         if state.clock[0].gate == 0 or not moved(state, p, legs, size, BPS * net / notional):
             return n
         what = UPDATE
