@@ -17,7 +17,6 @@ def create_app(settings: Settings, broker: Broker) -> BatchedApp:
         settings.named("interlayer"),
         transport=TransportSettings.of(settings, broker.bootstrap),
         autodiscover=["streams.market"],
-        origin="streams",
         agent_supervisor="mode.CrashingSupervisor",  # the default one skips the batch that it fell over
         broker_commit_interval=0.5,
         topic_allow_declare=False,

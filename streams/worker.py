@@ -212,7 +212,7 @@ class Worker:
         # A quarter of the limit is ours; the transport needs the rest to commit and to leave the group.
         limit_ms = self.settings.drain_limit_ms // 4
         deadline = time.monotonic() + limit_ms / 1_000
-        while sum(p.settle() for p in self.partitions.values()) and time.monotonic() < deadline:
-            await asyncio.sleep(TICK_S)  # noqa: ASYNC110  # deliveries have no one event
+        while sum(p.settle() for p in self.partitions.values()) and time.monotonic() < deadline:  # noqa: ASYNC110  # deliveries have no common event
+            await asyncio.sleep(TICK_S)
         await self._publisher.close(limit_ms)
         log.info("drained", records=self.records)
