@@ -48,6 +48,8 @@ class Worker:
         self.taken = 0  # records of partitions that are no longer ours
         self._name = secrets.token_hex(8)
         self._claims: dict[int, asyncio.Lock] = {}
+        self._jumps: dict[int, list[LogStartJumped]] = {}  # of partitions that are not claimed yet
+        self._begun_ns = 0  # when commands began to be read
         self._ready = asyncio.Event()
         self._draining = False
         self._asking: asyncio.Task[None] | None = None
@@ -112,13 +114,24 @@ class Worker:
         self._publisher = Publisher(self.broker, self.settings, self.wire.encode)
         self._commands = Commands(self.broker, self.settings, self.wire.decode, self._on_command)
         self._commands.start()
-        self._ready.set()
+        self._begun_ns = time.monotonic_ns()
+
+    def _may_begin(self) -> bool:
+        """Whether the first batch may be taken: it waits for the gate, or its episodes would be passed over.
+
+        A gate that stays closed for command_confirm_ms holds back what would open, not the books.
+        """
+        assert self._commands is not None
+        waited_ms = (time.monotonic_ns() - self._begun_ns) // 1_000_000
+        return self._commands.standing.closed is None or waited_ms >= self.settings.command_confirm_ms
 
     async def _partition(self, number: int) -> PartitionWorker:
         """The engine of a partition; a new one claims it first, so that its epoch is above all before."""
         async with self._claims.setdefault(number, asyncio.Lock()):
             if number not in self.partitions:
                 self.partitions[number] = await self._claim(number)
+            for jump in self._jumps.pop(number, ()):
+                self.partitions[number].control(jump)
             return self.partitions[number]
 
     async def _claim(self, number: int) -> PartitionWorker:
@@ -151,6 +164,10 @@ class Worker:
     async def _tick(self, ticks: int) -> None:
         assert self._commands is not None
         self._commands.check()
+        if not self._ready.is_set() and self._may_begin():
+            self._ready.set()
+        for number in list(self._jumps):
+            await self._partition(number)
         for partition in list(self.partitions.values()):
             await partition.advance()
             partition.settle()
@@ -184,13 +201,19 @@ class Worker:
             partition.control(control)
 
     def _on_log_start_jumped(self, topic: str, number: int, from_offset: int, to_offset: int) -> None:
-        if number in self.partitions and topic in self.topics:
-            jump = LogStartJumped(self.topics.index(topic), from_offset, to_offset)
+        """Into its engine at once, before the batches that follow; a claim to come takes it first."""
+        if topic not in self.topics:
+            return
+        jump = LogStartJumped(self.topics.index(topic), from_offset, to_offset)
+        if number in self.partitions:
             self.partitions[number].control(jump)
+        else:
+            self._jumps.setdefault(number, []).append(jump)
 
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
         """What is queued comes again, to us or to another."""
         self.health.leave(Step.ASSIGNED)
+        self._jumps.clear()
         for partition in self.partitions.values():
             partition.forget()
 
@@ -208,6 +231,7 @@ class Worker:
         if self._draining or self._publisher is None or self._commands is None:
             return
         self._draining = True
+        self._ready.set()  # what still waits for the gate is left to whoever comes next
         await self._commands.stop()
         # A quarter of the limit is ours; the transport needs the rest to commit and to leave the group.
         limit_ms = self.settings.drain_limit_ms // 4
