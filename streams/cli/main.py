@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Annotated
 import typer
 
 from streams import logs
+from streams.cli import broker, check, demo, market_data, risk, tail, topics, worker
 from streams.cli.output import Invocation, complain
 from streams.errors import InterlayerError
 
@@ -57,30 +56,16 @@ def _begin(
     ctx.obj = Invocation(config, debug)
 
 
-def _command(module: str, name: str, panel: str) -> None:
-    """Mount the function `name` of streams.cli.<module>."""
-    if importlib.util.find_spec(f"streams.cli.{module}"):
-        app.command(name, rich_help_panel=panel)(
-            getattr(importlib.import_module(f"streams.cli.{module}"), name)
-        )
-
-
-def _family(name: str, panel: str) -> None:
-    """Mount the typer app of streams.cli.<name>."""
-    if importlib.util.find_spec(f"streams.cli.{name}"):
-        app.add_typer(importlib.import_module(f"streams.cli.{name}").app, name=name, rich_help_panel=panel)
-
-
-_command("demo", "demo", RUN)
-_command("worker", "worker", RUN)
-_command("market_data", "simulate", RUN)
-_command("market_data", "play", RUN)
-_family("broker", KAFKA)
-_family("topics", KAFKA)
-_family("risk", RISK)
-_command("tail", "tail", LOOK)
-_command("check", "check", LOOK)
-_command("check", "config", LOOK)
+app.command("demo", rich_help_panel=RUN)(demo.demo)
+app.command("worker", rich_help_panel=RUN)(worker.worker)
+app.command("simulate", rich_help_panel=RUN)(market_data.simulate)
+app.command("play", rich_help_panel=RUN)(market_data.play)
+app.add_typer(broker.app, name="broker", rich_help_panel=KAFKA)
+app.add_typer(topics.app, name="topics", rich_help_panel=KAFKA)
+app.add_typer(risk.app, name="risk", rich_help_panel=RISK)
+app.command("tail", rich_help_panel=LOOK)(tail.tail)
+app.command("check", rich_help_panel=LOOK)(check.check)
+app.command("config", rich_help_panel=LOOK)(check.config)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -97,7 +97,7 @@ class BatchConsumer(Consumer):
     async def subscribe(self, topics: Iterable[str]) -> None:
         names = set(topics)
         for name in sorted(names):
-            partitions = await self.poller.ask(lambda c, name=name: c.partitions(name))  # type: ignore[misc]
+            partitions = await self.poller.ask(lambda c, name=name: c.partitions(name))  # type: ignore[misc]  # bound by default
             if partitions is not None:
                 self._counts[name] = partitions
             elif self.transport.batched(name):

@@ -61,8 +61,8 @@ def client(library: Library) -> ConfluentClient:
     """Owns partitions 0 and 1 of t, from offset 5 on."""
     found = ConfluentClient(TransportSettings("127.0.0.1:1", "g"), lambda _: True, Counters())
     found._consumer.close()
-    found._consumer = library  # type: ignore[assignment]
-    found._on_assign(library, [TopicPartition("t", 0), TopicPartition("t", 1)])  # type: ignore[arg-type]
+    found._consumer = library  # type: ignore[assignment]  # a double
+    found._on_assign(library, [TopicPartition("t", 0), TopicPartition("t", 1)])  # type: ignore[arg-type]  # a double
     return found
 
 
@@ -127,7 +127,7 @@ def test_records_of_a_read_that_a_rebalance_cut_in_two_are_read_again(
     assert offsets(client.poll(0)) == {0: [5]}
     library.first = record(0, 6)
     library.rest = [record(0, 7)]
-    library.while_reading = lambda: client._on_assign(library, [TopicPartition("t", 0)])  # type: ignore[arg-type]
+    library.while_reading = lambda: client._on_assign(library, [TopicPartition("t", 0)])  # type: ignore[arg-type]  # a double
     assert client.poll(0) == []
     assert library.sought == [("t", 0, 5)]
     library.while_reading = lambda: None
@@ -143,6 +143,6 @@ def test_an_assignment_waits_for_a_broker_that_is_away_for_a_moment(
     waited: list[float] = []
     monkeypatch.setattr("streams.transport.confluent.time.sleep", waited.append)
     library.silent_for = 2
-    client._on_assign(library, [TopicPartition("t", 0)])  # type: ignore[arg-type]
+    client._on_assign(library, [TopicPartition("t", 0)])  # type: ignore[arg-type]  # a double
     assert client._expected == {("t", 0): 5}
     assert len(waited) == 2
