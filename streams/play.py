@@ -140,7 +140,7 @@ class Playback:
             source = self._sources[number]
             feed = self._feeds[source.venue, source.feed, source.symbol]
             try:
-                yield from feed.receive(message, received)
+                yield from feed.receive(message, received) if message else feed.connected(received)
             except MessageError as fault:
                 raise UserError(f"{source.path}, line {place}: {fault}") from None
         for source in self._sources:

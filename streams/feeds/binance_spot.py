@@ -10,12 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
-
+from streams.feeds.fields import read, text, time_ns, whole
 from streams.feeds.protocol import Delta, MessageError, Quote, RawMessage, Snapshot, Verdict
-
-MS = 1_000_000
-LAST_MS = 2**62 // MS  # beyond it ns leave int64
 
 
 class BinanceSpot:
@@ -44,35 +40,26 @@ class BinanceSpot:
 
 def parse(raw: bytes, *, futures: bool) -> Iterable[RawMessage]:
     """Any message of the Binance family. Raises MessageError, also for one of the other branch of it."""
-    try:
-        message = orjson.loads(raw)
-    except orjson.JSONDecodeError as fault:
-        raise MessageError(f"no JSON: {fault.msg}, at its character {fault.pos + 1}") from None
+    return read(raw, lambda message, query: _read(message, query, futures))
+
+
+def _read(message: Any, query: dict[str, str], futures: bool) -> Iterable[RawMessage]:
     if isinstance(message, dict) and isinstance(message.get("data"), dict):
         message = message["data"]
     if not isinstance(message, dict):
         raise MessageError("no JSON object")
-    try:
-        yield from _read(message, futures)
-    except KeyError as fault:
-        raise MessageError(f"field {fault} is missing") from None
-    except (TypeError, ValueError) as fault:
-        raise MessageError(f"a field has the wrong type: {fault}") from None
-
-
-def _read(message: dict[str, Any], futures: bool) -> Iterable[RawMessage]:
     kind = message.get("e")
     if kind == "depthUpdate":
         if ("pu" in message) != futures:
             other = "spot" if futures else "futures"
             raise MessageError(f"this is a message of Binance {other}: choose another --venue")
         yield Delta(
-            symbol=_text(message["s"]),
+            symbol=text(message["s"]),
             bids=message["b"],
             asks=message["a"],
-            first_update_id=_id(message["U"]),
-            last_update_id=_id(message["u"]),
-            previous_update_id=_id(message["pu"]) if futures else None,
+            first_update_id=whole(message["U"]),
+            last_update_id=whole(message["u"]),
+            previous_update_id=whole(message["pu"]) if futures else None,
             event_time_ns=_time(message),
         )
     elif kind == "bookTicker" or (kind is None and "B" in message and "A" in message):
@@ -80,18 +67,18 @@ def _read(message: dict[str, Any], futures: bool) -> Iterable[RawMessage]:
             other = "spot" if futures else "futures"
             raise MessageError(f"this is a message of Binance {other}: choose another --venue")
         yield Quote(
-            symbol=_text(message["s"]),
+            symbol=text(message["s"]),
             bid=(message["b"], message["B"]),
             ask=(message["a"], message["A"]),
-            update_id=_id(message["u"]),
+            update_id=whole(message["u"]),
             event_time_ns=_time(message),
         )
     elif "lastUpdateId" in message:
         yield Snapshot(
-            symbol=_text(message["symbol"]) if "symbol" in message else None,
+            symbol=text(message["symbol"]) if "symbol" in message else query.get("symbol"),
             bids=message["bids"],
             asks=message["asks"],
-            last_update_id=_id(message["lastUpdateId"]),
+            last_update_id=whole(message["lastUpdateId"]),
             event_time_ns=_time(message),
         )
 
@@ -99,21 +86,4 @@ def _read(message: dict[str, Any], futures: bool) -> Iterable[RawMessage]:
 def _time(message: dict[str, Any]) -> int | None:
     """The matching engine's time where it is given, else the time of sending; ns."""
     found = message.get("T", message.get("E"))
-    if found is None:
-        return None
-    time = _id(found)
-    if time > LAST_MS:
-        raise ValueError(f"{time} is no time in ms")
-    return time * MS
-
-
-def _id(value: Any) -> int:
-    if type(value) is not int or not 0 <= value < 2**53:
-        raise ValueError(f"{value!r:.40} is no id")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r:.40} is no symbol")
-    return value
+    return None if found is None else time_ns(found)

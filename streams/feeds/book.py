@@ -24,6 +24,13 @@ class Book:
                 else:
                     side.pop(price, None)
 
+    def cut(self, depth: int) -> None:
+        """Forget all but the best `depth` levels of each side."""
+        if len(self.bids) > depth:
+            self.bids = dict(heapq.nlargest(depth, self.bids.items()))
+        if len(self.asks) > depth:
+            self.asks = dict(heapq.nsmallest(depth, self.asks.items()))
+
     def best(self, depth: int) -> tuple[list[Level], list[Level]]:
         """The best `depth` levels of both sides, best first."""
         bids = heapq.nlargest(depth, self.bids.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -22,6 +23,12 @@ ZSTD_READ = 1 << 17  # bytes
 LINE_LIMIT = 64 << 20  # bytes; a longer line is no message of anyone's
 STEP_NS = 1_000  # between two messages of a file without times
 FIRST_NS, LAST_NS = 0, 2**62
+CONNECTED = b""  # as a message: a new connection
+WIRE_LINE = re.compile(
+    rb"(?:(?P<url>[\x21-\x7e]+) (?P<way><->|->|<-) )?"
+    rb"(?P<time>[0-9]{1,12}(?:\.[0-9]{1,12})?)(?:: ?(?P<message>.*))?",
+    re.DOTALL,
+)
 # Where a file without times starts, unless one says otherwise: 2020-01-01.
 DEFAULT_START_NS = 1_577_836_800_000_000_000
 
@@ -171,8 +178,40 @@ def _utc_ns(stamp: bytes, number: int) -> int:
     return whole * 1_000_000_000 + time.microsecond * 1_000
 
 
+def wire_lines(file: IO[bytes], _start_ns: int) -> Iterator[Raw]:
+    """Lines of one connection and its REST calls; what was sent is passed over.
+
+    `<url> <-> <s>` a new connection (a message of no bytes), `<url> <- <s>: <sent>`, `<s>: <received>`, and
+    `<url> -> <s>: <answer>`, which becomes {"rest": URL, "body": ANSWER}. Times are in s since 1970.
+    """
+    for number, line in _lines(file):
+        if not line:
+            continue
+        found = WIRE_LINE.fullmatch(line)
+        if found is None or (found["way"] is None and found["message"] is None):
+            raise MessageError(f"line {number}: not of the form `<s>: <message>` or `<url> -> <s>: <answer>`")
+        stamp = _seconds_ns(found["time"], number)
+        message = found["message"] or b""
+        if found["way"] == b"<->":
+            yield Raw(number, stamp, CONNECTED)
+        elif found["way"] == b"->":
+            url = orjson.dumps(found["url"].decode())
+            yield Raw(number, stamp, b'{"rest":%s,"body":%s}' % (url, message))
+        elif found["way"] is None and message:
+            yield Raw(number, stamp, message)
+
+
+def _seconds_ns(stamp: bytes, number: int) -> int:
+    seconds, _, part = stamp.partition(b".")
+    found = int(seconds) * 1_000_000_000 + int(part[:9].ljust(9, b"0"))
+    if not FIRST_NS < found < LAST_NS:
+        raise MessageError(f"line {number}: {stamp[:40].decode()} is no time in s since 1970")
+    return found
+
+
 SHAPES: Mapping[str, Callable[[IO[bytes], int], Iterator[Raw]]] = {
     "stamped_lines": stamped_lines,
     "quote_rows": quote_rows,
     "json_list": json_list,
+    "wire_lines": wire_lines,
 }

@@ -7,14 +7,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from strategies.markets import Instrument, Markets
+from streams.errors import UserError
 from streams.feeds.numbers import Scales
 from streams.feeds.protocol import (
     Channel,
     Checksum,
+    Connecting,
+    Cutting,
     Delta,
     FeedState,
     Level,
     MessageError,
+    Notice,
     Quote,
     RawLevel,
     RawMessage,
@@ -87,11 +91,13 @@ class Feed:
         self._session = 0
         self._look = 0  # nothing is due before; a line that sends meanwhile only moves it out
         self._books = {
-            (i.venue, i.symbol): _Book(index, i, Scales(i), Depth(venue))
+            (i.venue, i.symbol): _Book(index, i, Scales(i), _depth(venue, i))
             for index, i in enumerate(markets.instruments)
         }
         self._own = {symbol for venue_name, symbol in self._books if venue_name == name}
         self._heard: set[str] = set()
+        if isinstance(venue, Cutting) and venue.cuts:
+            _need_cuts(markets, name)
 
     def counts(self) -> Mapping[tuple[str, str], Counts]:
         """What happened to each book that anything was heard of, by venue and symbol."""
@@ -111,10 +117,12 @@ class Feed:
     def connected(self, now: int) -> list[Update]:
         """A new connection: sequences begin anew, depth is unknown until the next snapshot."""
         self._session = now
+        if isinstance(self._venue, Connecting):
+            self._venue.connected()
         found = []
         for book in self._books.values():
             book.quote = None
-            book.depth = Depth(self._venue)
+            book.depth = _depth(self._venue, book.instrument)
             for line in book.lines.values():
                 line.sequence, line.frame = 0, now + self._frame_ns
                 found.append(self._update(book, line.channel, UpdateKind.CLEAR, FeedState.RESYNC, now))
@@ -127,10 +135,12 @@ class Feed:
         """
         if not self._session:
             self._session = now
-        taken = [(m, book, _exact(m, book)) for m in self._venue.parse(raw) if (book := self._book_of(m))]
+        taken = [(m, book, _exact(m, book)) for m in self._venue.parse(raw) for book in self._books_of(m)]
         found: list[Update] = []
         for message, book, (bids, asks) in taken:
-            if isinstance(message, Quote):
+            if isinstance(message, Notice):
+                found += self._notice(message, book, now)
+            elif isinstance(message, Quote):
                 found += self._quote(message, book, bids, asks, now)
             elif isinstance(message, Snapshot):
                 found += self._snapshot(message, book, bids, asks, now)
@@ -147,6 +157,12 @@ class Feed:
         return found
 
     # --- messages ---------------------------------------------------------------------------------------
+
+    def _books_of(self, message: RawMessage) -> list[_Book]:
+        if isinstance(message, Notice) and message.symbol is None:
+            return [book for book in self._books.values() if book.lines]
+        book = self._book_of(message)
+        return [] if book is None else [book]
 
     def _book_of(self, message: RawMessage) -> _Book | None:
         symbol = message.symbol or self._symbol
@@ -172,7 +188,8 @@ class Feed:
         self, quote: Quote, book: _Book, bids: list[Level], asks: list[Level], now: int
     ) -> Iterator[Update]:
         last = book.quote.last_update_id if book.quote else None
-        if last is not None and quote.update_id is not None and quote.update_id <= last:
+        known = last is not None and quote.update_id is not None and not quote.restarts
+        if known and (quote.update_id or 0) <= (last or 0):
             book.counts.ignored += 1
             return
         book.counts.quotes += 1
@@ -192,9 +209,12 @@ class Feed:
     def _snapshot(
         self, snapshot: Snapshot, book: _Book, bids: list[Level], asks: list[Level], now: int
     ) -> Iterator[Update]:
-        if book.depth.snapshot(bids, asks, snapshot.last_update_id, snapshot.event_time_ns):
+        if book.depth.snapshot(snapshot, bids, asks):
             book.counts.snapshots += 1
-            yield self._full(book, now, snapshot.checksum, key_frame=False)
+            yield self._full(book, now, book.depth.checked, key_frame=False)
+        elif book.depth.checked is Checksum.WRONG:
+            book.counts.gaps += 1
+            yield self._lost(book, now)
         else:
             book.counts.unfit += 1
 
@@ -207,7 +227,7 @@ class Feed:
             book.counts.ignored += 1
         elif verdict is Verdict.BREAK:
             book.counts.gaps += 1
-            yield self._update(book, Channel.L2, UpdateKind.CLEAR, FeedState.GAP, now)
+            yield self._lost(book, now)
         elif verdict is Verdict.FITS:
             book.counts.deltas += 1
             yield self._update(
@@ -222,8 +242,27 @@ class Feed:
                 first_update_id=delta.first_update_id,
                 last_update_id=delta.last_update_id,
                 previous_update_id=delta.previous_update_id,
-                checksum=delta.checksum,
+                checksum=book.depth.checked,
             )
+
+    def _notice(self, notice: Notice, book: _Book, now: int) -> Iterator[Update]:
+        """What was lost may have been of any channel: neither depth nor quote is known any more."""
+        if notice.verdict is Verdict.OLD:
+            book.counts.ignored += 1
+        if notice.verdict is not Verdict.BREAK:
+            return
+        if Channel.L1 in book.lines and book.quote is not None:
+            book.quote = None
+            yield self._update(book, Channel.L1, UpdateKind.CLEAR, FeedState.GAP, now)
+        if Channel.L2 in book.lines and book.depth.state is FeedState.SYNCED:
+            book.counts.gaps += 1
+            book.depth.lose()
+            yield self._update(book, Channel.L2, UpdateKind.CLEAR, FeedState.GAP, now)
+
+    def _lost(self, book: _Book, now: int) -> Update:
+        return self._update(
+            book, Channel.L2, UpdateKind.CLEAR, FeedState.GAP, now, checksum=book.depth.checked
+        )
 
     # --- what is due ------------------------------------------------------------------------------------
 
@@ -278,6 +317,8 @@ class Feed:
 
 def _exact(message: RawMessage, book: _Book) -> tuple[list[Level], list[Level]]:
     """Both sides as integers; a side of a quote that is absent, or of size 0, is empty."""
+    if isinstance(message, Notice):
+        return [], []
     if not isinstance(message, Quote):
         return book.scales.levels(message.bids), book.scales.levels(message.asks)
     return _side(message.bid, book.scales), _side(message.ask, book.scales)
@@ -285,3 +326,17 @@ def _exact(message: RawMessage, book: _Book) -> tuple[list[Level], list[Level]]:
 
 def _side(level: RawLevel | None, scales: Scales) -> list[Level]:
     return [] if level is None or scales.size(level[1]) == 0 else scales.levels([level])
+
+
+def _depth(venue: Venue, instrument: Instrument) -> Depth:
+    return Depth(venue, cut=instrument.depth if instrument.venue_cuts else None)
+
+
+def _need_cuts(markets: Markets, name: str) -> None:
+    """Raises UserError where the markets file does not know that the venue cuts."""
+    for i in markets.instruments:
+        if i.venue == name and "l2" in i.channels and not i.venue_cuts:
+            raise UserError(
+                f"the markets file, {i.venue} {i.symbol}: this venue cuts its books at the subscribed depth "
+                "and tells of no level that falls out; set venue_cuts = true, and depth to what is subscribed"
+            )

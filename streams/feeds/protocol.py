@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from streams.errors import UserError
 
@@ -72,6 +72,7 @@ class Quote:
     """Best bid and ask, None or a size of 0 where a side is empty.
 
     `symbol` and `venue` are None where the message names none, times and ids where the venue gives none.
+    `restarts`: it holds whatever its id is, because the venue counts anew.
     """
 
     symbol: str | None
@@ -80,11 +81,15 @@ class Quote:
     update_id: int | None = None
     event_time_ns: int | None = None
     venue: str | None = None
+    restarts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The whole depth; names, times and ids as in `Quote`."""
+    """The whole depth; names, times, ids and `restarts` as in `Quote`, `checksum` as the venue gave it.
+
+    One that has no id and comes in the stream itself ends all that came before it.
+    """
 
     symbol: str | None
     bids: Sequence[RawLevel]
@@ -92,12 +97,13 @@ class Snapshot:
     last_update_id: int | None = None
     event_time_ns: int | None = None
     venue: str | None = None
-    checksum: Checksum = Checksum.ABSENT
+    checksum: int | None = None
+    restarts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """Absolute sizes of some levels, 0 removes; names, times and ids as in `Quote`."""
+    """Absolute sizes of some levels, 0 removes; all else as in `Snapshot`."""
 
     symbol: str | None
     bids: Sequence[RawLevel]
@@ -107,10 +113,32 @@ class Delta:
     previous_update_id: int | None = None
     event_time_ns: int | None = None
     venue: str | None = None
-    checksum: Checksum = Checksum.ABSENT
+    checksum: int | None = None
 
 
-RawMessage: TypeAlias = Quote | Snapshot | Delta
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What the numbers of a message say of books it does not concern, or no longer.
+
+    BREAK: something was lost, and the books are; OLD: it was told before. `symbol` None: every book of the
+    connection.
+    """
+
+    verdict: Verdict
+    symbol: str | None = None
+    venue: str | None = None
+
+
+RawMessage: TypeAlias = Quote | Snapshot | Delta | Notice
+
+
+class Rung(NamedTuple):
+    """A level of a built book: as the venue wrote it, and in units of the instrument."""
+
+    price_text: str
+    size_text: str
+    price_ticks: int
+    size_lots: int
 
 
 class Venue(Protocol):
@@ -133,6 +161,36 @@ class Venue(Protocol):
     def follows(self, last: int | None, delta: Delta) -> Verdict:
         """May `delta` be applied to a book whose last applied update ended with `last`?"""
         ...
+
+
+@runtime_checkable
+class Checking(Protocol):
+    """A venue whose messages carry a checksum of the best `checksum_depth` levels of the built book."""
+
+    checksum_depth: int
+
+    def checksum(self, bids: Sequence[Rung], asks: Sequence[Rung]) -> int:
+        """The checksum of these levels, best first."""
+        ...
+
+
+@runtime_checkable
+class Connecting(Protocol):
+    """A venue that numbers messages by connection: it is told of a new one."""
+
+    def connected(self) -> None:
+        """Numbers begin anew."""
+        ...
+
+
+@runtime_checkable
+class Cutting(Protocol):
+    """A venue that cuts its book at the subscribed depth and sends no removal of what falls out.
+
+    The markets file must say so (`venue_cuts`, and the subscribed depth in `depth`).
+    """
+
+    cuts: bool
 
 
 @dataclass(frozen=True, slots=True)
