@@ -7,7 +7,7 @@ import numpy as np
 from strategies.kernels.book import apply_delta, frame_agrees, load_snapshot
 from strategies.kernels.channel import APPLY, IGNORE, REPEATED, admit, break_run, digest_of, is_known
 from strategies.kernels.fuse import fuse, top
-from strategies.kernels.jit import kernel
+from strategies.kernels.jit import inner
 from strategies.kernels.join import count_leader, forget, note_depth, note_quote
 from strategies.kernels.layout import (
     ASKS,
@@ -35,7 +35,7 @@ from strategies.kernels.layout import (
 FINE = -1
 
 
-@kernel
+@inner
 def depth_delta(state, b, record, items):
     """Apply a delta to both sides."""
     book = state.books[b]
@@ -68,7 +68,7 @@ def depth_delta(state, b, record, items):
     )
 
 
-@kernel
+@inner
 def depth_snapshot(state, b, record, items):
     """Replace both sides."""
     book = state.books[b]
@@ -97,7 +97,7 @@ def depth_snapshot(state, b, record, items):
     )
 
 
-@kernel
+@inner
 def key_frame_agrees(state, b, record, items):
     """True where a key frame shows the book that we hold."""
     book = state.books[b]
@@ -127,7 +127,7 @@ def key_frame_agrees(state, b, record, items):
     )
 
 
-@kernel
+@inner
 def empty_depth(state, b):
     """Forget the depth."""
     book = state.books[b]
@@ -137,7 +137,7 @@ def empty_depth(state, b):
     book.ask_horizon = NONE
 
 
-@kernel
+@inner
 def set_quote(state, b, record, items):
     """Take a quote; a side that is missing or of size 0 is empty."""
     book = state.books[b]
@@ -147,13 +147,13 @@ def set_quote(state, b, record, items):
     book.quote_ask_size = items[record.ask_start + 1] if record.ask_count == 1 else 0
 
 
-@kernel
+@inner
 def is_cut(book):
     """True where our own limit has cut levels off."""
     return book.bid_horizon != NONE or book.ask_horizon != NONE
 
 
-@kernel
+@inner
 def depth_crosses(state, b):
     """True where the depth's best bid is at or above its best ask."""
     book = state.books[b]
@@ -162,7 +162,7 @@ def depth_crosses(state, b):
     return state.keys[b, BIDS, book.bid_count - 1] >= -state.keys[b, ASKS, book.ask_count - 1]
 
 
-@kernel
+@inner
 def take_clear(state, b, channel, record):
     """The book is unknown from here on."""
     if record.level == L2:
@@ -172,7 +172,7 @@ def take_clear(state, b, channel, record):
     channel.update_id = NONE
 
 
-@kernel
+@inner
 def take_depth(state, b, channel, record, items, known):
     """A snapshot or a delta of a known book; returns a reason to distrust it, R_DEPTH_LIMIT, or FINE.
 
@@ -201,7 +201,7 @@ def take_depth(state, b, channel, record, items, known):
     return R_DEPTH_LIMIT if is_cut(state.books[b]) and not cut_before else FINE
 
 
-@kernel
+@inner
 def take_content(state, b, channel, record, items):
     """Apply what an admitted record says; returns a reason to distrust the book, R_DEPTH_LIMIT, or FINE."""
     if record.checksum == CHECKSUM_WRONG:
@@ -228,7 +228,7 @@ def take_content(state, b, channel, record, items):
     return FINE
 
 
-@kernel
+@inner
 def net_tops(state, b):
     """Keep the best prices after fees, for the quick look at every update."""
     bid, bid_size = top(state.books, state.keys, state.sizes, b, BIDS)
@@ -238,7 +238,7 @@ def net_tops(state, b):
     state.tops[b, ASKS] = -ask * (1.0 + fee) if ask_size > 0 else np.inf
 
 
-@kernel
+@inner
 def apply(state, record, items):
     """Apply one record to its book; returns (1 if the book may have changed, reason or FINE).
 

@@ -6,11 +6,11 @@ for bids and minus the price for asks, so a larger key is always the better one.
 
 from __future__ import annotations
 
-from strategies.kernels.jit import kernel
+from strategies.kernels.jit import inner
 from strategies.kernels.layout import NONE
 
 
-@kernel
+@inner
 def find(keys, count, key):
     """Index of the first level whose key is at least `key`; `count` if there is none.
 
@@ -34,7 +34,7 @@ def find(keys, count, key):
     return high
 
 
-@kernel
+@inner
 def remove_worst(keys, sizes, count, keep):
     """Cut the side to its `keep` best levels; returns the count and the best key cut off (or NONE)."""
     surplus = count - keep
@@ -47,7 +47,7 @@ def remove_worst(keys, sizes, count, keep):
     return keep, cut
 
 
-@kernel
+@inner
 def set_level(keys, sizes, count, key, size):
     """Set one level to an absolute size, 0 removes it; removing an absent level is normal.
 
@@ -73,7 +73,7 @@ def set_level(keys, sizes, count, key, size):
     return count
 
 
-@kernel
+@inner
 def apply_delta(keys, sizes, count, horizon, items, start, n, sign, depth, capacity, venue_cuts):
     """Apply `n` levels (price, size) of `items`; returns (count, horizon).
 
@@ -96,7 +96,7 @@ def apply_delta(keys, sizes, count, horizon, items, start, n, sign, depth, capac
     return count, horizon
 
 
-@kernel
+@inner
 def load_snapshot(keys, sizes, items, start, n, sign, depth, capacity, venue_cuts):
     """Replace the side by `n` levels of `items`, best first as a rule; returns (count, horizon).
 
@@ -131,7 +131,7 @@ def load_snapshot(keys, sizes, items, start, n, sign, depth, capacity, venue_cut
     return keep, horizon
 
 
-@kernel
+@inner
 def frame_agrees(keys, sizes, count, horizon, items, start, n, sign, depth, venue_cuts):
     """True where a key frame of `n` levels, best first, shows what the side holds, as far as both can know.
 

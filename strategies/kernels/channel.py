@@ -9,14 +9,14 @@ A flipped bit in a sequence or a session must not lock a book out, nor hide an u
 
 from __future__ import annotations
 
-from strategies.kernels.jit import kernel
+from strategies.kernels.jit import inner
 from strategies.kernels.layout import EMPTY, GAP, STALE, SYNCED
 
 IGNORE, APPLY, BREAK, REPEATED = 0, 1, 2, 3
 ODD = 0x5851F42D4C957F2D  # Knuth's multiplier (MMIX): spreads every bit over the upper half
 
 
-@kernel
+@inner
 def weigh(items, start, count):
     """Sum of `count` levels, each number with an odd weight of its own: one change always shows."""
     total = 0
@@ -25,7 +25,7 @@ def weigh(items, start, count):
     return total
 
 
-@kernel
+@inner
 def digest_of(record, items):
     """A number that differs, but for 1 in 2^64, where two records of one sequence differ."""
     value = weigh(items, record.bid_start, record.bid_count)
@@ -38,13 +38,13 @@ def digest_of(record, items):
     return value * ODD + small + 512 * record.key_frame + 1_024 * record.recorded
 
 
-@kernel
+@inner
 def is_known(channel):
     """True where the channel holds a book: stale is silent, but nothing was missed."""
     return channel.state == SYNCED or channel.state == STALE
 
 
-@kernel
+@inner
 def adopt(channel, record, digest):
     """Start a new unbroken run with this record."""
     channel.session = record.session
@@ -53,14 +53,14 @@ def adopt(channel, record, digest):
     channel.digest = digest
 
 
-@kernel
+@inner
 def start_over(channel, record, digest):
     """Start a new run with a record that says all: what was held misses something, and is not compared."""
     adopt(channel, record, digest)
     channel.state = GAP
 
 
-@kernel
+@inner
 def admit_older(channel, record, digest, full, now, max_age):
     """Decide on a record of a session older than the channel's."""
     if full == 1 and now - channel.alive_time > max_age:
@@ -73,7 +73,7 @@ def admit_older(channel, record, digest, full, now, max_age):
     return IGNORE
 
 
-@kernel
+@inner
 def admit(channel, record, digest, full, now, max_age):
     """Decide on a record: APPLY it, IGNORE it, or BREAK or REPEATED (untrusted until the next full one).
 
@@ -108,7 +108,7 @@ def admit(channel, record, digest, full, now, max_age):
     return BREAK
 
 
-@kernel
+@inner
 def break_run(channel):
     """The book is untrusted until the next full record; counts the first break of a run."""
     if is_known(channel):

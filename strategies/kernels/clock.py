@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from strategies.kernels.jit import kernel
+from strategies.kernels.jit import inner
 from strategies.kernels.layout import N_REASONS
 
 BELIEVED, AHEAD, TURNED_BACK = 0, 1, 2
 
 
-@kernel
+@inner
 def advance(clock, receive_time):
     """Take a record's receive time in; AHEAD where it was too far ahead to be believed alone.
 
@@ -41,7 +41,7 @@ def advance(clock, receive_time):
     return BELIEVED
 
 
-@kernel
+@inner
 def turn_back(state):
     """Nothing may lie ahead of a clock that was turned back: it would never grow old."""
     now = state.clock[0].time

@@ -7,7 +7,7 @@ import numpy as np
 from strategies.kernels.apply import FINE, net_tops
 from strategies.kernels.emit import copy_legs, refuse, signal
 from strategies.kernels.fuse import fuse
-from strategies.kernels.jit import kernel
+from strategies.kernels.jit import inner, kernel
 from strategies.kernels.layout import (
     ASKS,
     BIDS,
@@ -39,14 +39,14 @@ FOREVER = np.iinfo(np.int64).max
 BPS = 1e4
 
 
-@kernel
+@inner
 def age_of(state, b):
     """Stream time since the book's ruling level was last heard of, ns."""
     level = L2 if state.instruments[b].has_l2 == 1 else L1
     return state.clock[0].time - state.channels[b, level].alive_time
 
 
-@kernel
+@inner
 def fault_of(state, b):
     """Why the book may not be traded on: a cause, CAUSE_NONE if it may."""
     if state.venues_halted[state.instruments[b].venue] != 0:
@@ -56,7 +56,7 @@ def fault_of(state, b):
     return CAUSE_GAP
 
 
-@kernel
+@inner
 def gather(state, p):
     """Fill `usable` with the books that may be traded on; returns their number and best net prices.
 
@@ -87,7 +87,7 @@ def gather(state, p):
     return n, bid, ask, max(bid, any_bid), min(ask, any_ask), barred
 
 
-@kernel
+@inner
 def moved(state, p, legs, size, edge_bps):
     """True where what was found differs from what was last published by a named amount."""
     episode = state.episodes[p]
@@ -102,7 +102,7 @@ def moved(state, p, legs, size, edge_bps):
     return abs(edge_bps - episode.edge_bps) > product.update_bps
 
 
-@kernel
+@inner
 def broken_leg(state, p):
     """Cause that ends an open episode because of one of its books, or CAUSE_NONE."""
     for i in range(state.episodes[p].legs):
@@ -112,7 +112,7 @@ def broken_leg(state, p):
     return CAUSE_NONE
 
 
-@kernel
+@inner
 def deadline_of(state, p):
     """Stream time from which an open episode may be over without any update of its books."""
     episode = state.episodes[p]
@@ -124,7 +124,7 @@ def deadline_of(state, p):
     return deadline
 
 
-@kernel
+@inner
 def close(state, n, p, cause, source, offset):
     """End the open episode."""
     episode = state.episodes[p]
@@ -134,7 +134,7 @@ def close(state, n, p, cause, source, offset):
     return n
 
 
-@kernel
+@inner
 def publish(state, n, what, p, source, offset, legs, size, gross, net, notional):
     """Emit OPEN or UPDATE and remember what was said."""
     episode = state.episodes[p]
@@ -151,13 +151,13 @@ def publish(state, n, what, p, source, offset, legs, size, gross, net, notional)
     return signal(state, n, what, CAUSE_NONE, p, source, offset, legs, size, gross, net, notional)
 
 
-@kernel
+@inner
 def is_halted(state, p):
     """True where a kill covers the product's group, the strategy or all."""
     return state.clock[0].halted != 0 or state.groups[state.products[p].group].halted != 0
 
 
-@kernel
+@inner
 def ended(state, p):
     """Cause for which an open episode is over, whatever the prices say, or CAUSE_NONE."""
     cause = broken_leg(state, p)
@@ -166,7 +166,7 @@ def ended(state, p):
     return cause
 
 
-@kernel
+@inner
 def why_barred(state, b):
     """(reason, value, limit) for a book that must not be traded on."""
     cause = fault_of(state, b)
@@ -177,7 +177,7 @@ def why_barred(state, b):
     return R_NOT_SYNCED, float(state.books[b].state), float(SYNCED)
 
 
-@kernel
+@inner
 def why_not(state, p, legs, net, notional):
     """(reason, value, limit) against opening what was found; the reason is FINE where nothing is."""
     product = state.products[p]
@@ -193,7 +193,7 @@ def why_not(state, p, legs, net, notional):
     return FINE, 0.0, 0.0
 
 
-@kernel
+@inner
 def look(state, n, p, source, offset):
     """One book of product p has changed: OPEN, UPDATE, CLOSE or a refusal; returns the number of events.
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from strategies.kernels.jit import kernel
+from strategies.kernels.jit import inner, kernel
 from strategies.kernels.layout import ASKS, BIDS, MAX_LEGS, MAX_MEMBERS
 
 TIE = 10**12  # prices closer than 1e-12 of each other are equal: float64 is good for 2e-16
@@ -102,19 +102,19 @@ def level(books, keys, sizes, b, side, i):
     return abs(keys[b, side, at]), sizes[b, side, at]
 
 
-@kernel
+@inner
 def net_price(price, side, fee):
     """Signed price after fees: price x (1 + fee) of an ask, -price x (1 - fee) of a bid."""
     return price * (1.0 + fee) if side == ASKS else -(price * (1.0 - fee))
 
 
-@kernel
+@inner
 def pays(ask, bid):
     """Whether signed net prices cross: -bid above ask by more than 1e-12 of it."""
     return (-bid - ask) * TIE > abs(bid)
 
 
-@kernel
+@inner
 def common_lots(n, instruments, scratch):
     """Fill `units` and `member_class` for the members with a leg that may trade.
 
@@ -150,7 +150,7 @@ def common_lots(n, instruments, scratch):
         count += 1
 
 
-@kernel
+@inner
 def _load(books, keys, sizes, instruments, scratch, side, m, opposite, unit, room):
     """Levels of a side of member `m` into `raw`, from where it is filled up to; how many.
 
@@ -186,7 +186,7 @@ def _load(books, keys, sizes, instruments, scratch, side, m, opposite, unit, roo
     return n
 
 
-@kernel
+@inner
 def _cut(source, count, unit, out, at, stop):
     """Cut pieces source[:count] into blocks of `unit` at out[at:stop]; the end of the last whole block."""
     block = at
@@ -221,7 +221,7 @@ def _cut(source, count, unit, out, at, stop):
     return block
 
 
-@kernel
+@inner
 def _merge(parts, starts, heads, head_keys, count, out):
     """Merge `count` cut curves by key; of equal keys the earlier curve goes first. Number of pieces.
 
@@ -248,7 +248,7 @@ def _merge(parts, starts, heads, head_keys, count, out):
         head_keys[first] = parts[at].key if at < starts[first + 1] else np.inf
 
 
-@kernel
+@inner
 def merge_side(books, keys, sizes, instruments, scratch, n_members, side, last, opposite):
     """Curve of one side over all that may trade in classes 0..last, in blocks of units[last].
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from strategies.kernels.jit import kernel
+from strategies.kernels.jit import inner
 from strategies.kernels.layout import L1, L2, NONE, REFUSAL
 
 
-@kernel
+@inner
 def name_inputs(state, leg):
     """Note which records the leg's book rests on: its depth, and its quote where that rules the top."""
     b = leg.book
@@ -24,14 +24,14 @@ def name_inputs(state, leg):
         leg.l2_receive_time = depth.receive_time
 
 
-@kernel
+@inner
 def copy_legs(source, target, n):
     """Copy n legs."""
     for i in range(n):
         target[i] = source[i]
 
 
-@kernel
+@inner
 def blank(state, n, what, p, source, offset):
     """Event n with what all events have in common."""
     event = state.events[n]
@@ -57,7 +57,7 @@ def blank(state, n, what, p, source, offset):
     return event
 
 
-@kernel
+@inner
 def is_recorded(state, p):
     """1 where a book of the product is fed from a recording."""
     product = state.products[p]
@@ -67,7 +67,7 @@ def is_recorded(state, p):
     return 0
 
 
-@kernel
+@inner
 def signal(state, n, what, cause, p, source, offset, legs, size, gross, net, notional):
     """Emit one step of an episode under the group's next sequence; returns the number of events."""
     event = blank(state, n, what, p, source, offset)
@@ -87,7 +87,7 @@ def signal(state, n, what, cause, p, source, offset, legs, size, gross, net, not
     return n + 1
 
 
-@kernel
+@inner
 def refuse(state, n, p, reason, b, value, limit, source, offset):
     """Emit a refusal, or count it where the last one of this reason is too recent."""
     now = state.clock[0].time

@@ -8,11 +8,11 @@ fused side then comes from l1, all others from l2. Nothing is copied: the fused 
 
 from __future__ import annotations
 
-from strategies.kernels.jit import kernel
+from strategies.kernels.jit import inner, kernel
 from strategies.kernels.layout import ASKS, BIDS, CROSSED, L1, L2, NONE, SYNCED
 
 
-@kernel
+@inner
 def quote_is_newer(quote, depth, shared_ids):
     """True where the quote shows a later state than the depth.
 
@@ -26,7 +26,7 @@ def quote_is_newer(quote, depth, shared_ids):
     return quote.receive_time > depth.receive_time
 
 
-@kernel
+@inner
 def proven_gone(keys, count, quote_key):
     """How many of the best levels lie at or beyond the quote's price."""
     at = count
@@ -49,7 +49,7 @@ def top(books, keys, sizes, b, side):
     return keys[b, side, count - 1], sizes[b, side, count - 1]
 
 
-@kernel
+@inner
 def fuse(channels, books, instruments, keys, sizes, b):
     """Bring the fused book up to date after a change of either level, and set its state."""
     book = books[b]

@@ -12,3 +12,7 @@ from typing import Any
 from numba import njit
 
 kernel: Any = njit(cache=True, nogil=True, _nrt=False)  # type: ignore[call-overload]  # its stubs lack _nrt
+inner: Any = njit(  # type: ignore[call-overload]  # likewise
+    cache=True, nogil=True, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
+"""For what only kernels call: without the wrapper that unpacks a State of 40 arrays for Python."""

@@ -7,18 +7,18 @@ has come, so a depth update waits for that; one that is overtaken by the next is
 
 from __future__ import annotations
 
-from strategies.kernels.jit import kernel
+from strategies.kernels.jit import inner
 from strategies.kernels.layout import ASKS, BIDS, L1, L2, NONE, RECENT, SYNCED
 
 
-@kernel
+@inner
 def mark_of(state, b, level):
     """The venue's moment of a channel: update id where the levels share them, else event time, or NONE."""
     channel = state.channels[b, level]
     return channel.update_id if state.instruments[b].shared_ids != 0 else channel.event_time
 
 
-@kernel
+@inner
 def same_top(quote, depth):
     """True where both sides have the same price and size, or are empty in both."""
     bids = quote.bid_size == depth.bid_size and (quote.bid_size == 0 or quote.bid_key == depth.bid_key)
@@ -26,7 +26,7 @@ def same_top(quote, depth):
     return bids and asks
 
 
-@kernel
+@inner
 def judge(state, b):
     """Compare the waiting depth update with the last quote up to its moment, if the ring still has it.
 
@@ -50,7 +50,7 @@ def judge(state, b):
         state.books[b].disagreed += 1
 
 
-@kernel
+@inner
 def note_quote(state, b):
     """A quote was taken: keep it, and judge the depth update that waited for it."""
     join = state.joins[b]
@@ -71,7 +71,7 @@ def note_quote(state, b):
         judge(state, b)
 
 
-@kernel
+@inner
 def note_depth(state, b):
     """A depth update was taken: judge it if a later quote is known, else let it wait."""
     join = state.joins[b]
@@ -94,14 +94,14 @@ def note_depth(state, b):
         judge(state, b)
 
 
-@kernel
+@inner
 def forget(state, b):
     """What was kept belongs to another run of the venue's ids."""
     state.joins[b].quotes = 0
     state.joins[b].waiting = 0
 
 
-@kernel
+@inner
 def count_leader(state, b):
     """Count which of two synced levels is the newer, once for each update."""
     if state.channels[b, L1].state == SYNCED and state.channels[b, L2].state == SYNCED:

@@ -7,13 +7,13 @@ coarsest class, and so on; the best is kept. It is the optimum where all lots ar
 from __future__ import annotations
 
 from strategies.kernels.curve import common_lots, merge_side, pays
-from strategies.kernels.jit import kernel
+from strategies.kernels.jit import inner
 from strategies.kernels.layout import ASKS, BIDS
 
 FAR = 2**62  # a price no market has: stands for "this side is empty"
 
 
-@kernel
+@inner
 def best_net(scratch, n_members, side):
     """Best signed net price of the legs of `side` that may trade."""
     best = float(FAR)
@@ -23,7 +23,7 @@ def best_net(scratch, n_members, side):
     return best
 
 
-@kernel
+@inner
 def _matched(asks, n_asks, bids, n_bids, unit, budget):
     """Size to match: while the marginal edge pays, and no more than `budget` buys, in whole units.
 
@@ -62,7 +62,7 @@ def _matched(asks, n_asks, bids, n_bids, unit, budget):
     return size - size % unit, size < free
 
 
-@kernel
+@inner
 def _fill(scratch, side, size):
     """Take `size` from the curve of `side` into the legs."""
     curve = scratch.curves[side]
@@ -85,7 +85,7 @@ def _fill(scratch, side, size):
         i += 1
 
 
-@kernel
+@inner
 def _bought(scratch, n_members):
     """Cost of all buy legs, without fees."""
     cost = 0.0
@@ -94,7 +94,7 @@ def _bought(scratch, n_members):
     return cost
 
 
-@kernel
+@inner
 def _after_fees(scratch, which, n_members, instruments):
     """Net gain of a plan without fixed costs, in integer price x size."""
     gain = 0.0
@@ -107,7 +107,7 @@ def _after_fees(scratch, which, n_members, instruments):
     return gain
 
 
-@kernel
+@inner
 def solve(books, keys, sizes, instruments, scratch, n_members, budget):
     """Best plan of the legs that may trade, into row 1 of sizes, limits, costs; its gain after fees.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from schemas.reasons import Reason
-from strategies.kernels.jit import kernel
+from strategies.kernels.jit import inner, kernel
 from strategies.kernels.layout import (
     CLEAR,
     DELTA,
@@ -89,7 +89,7 @@ def hash_bytes(value, data, start, length):
     return (value ^ np.uint64(0xFF)) * FNV_PRIME  # a mark between names: 0xFF is in no UTF-8 text
 
 
-@kernel
+@inner
 def same_bytes(a, a_start, length, b, b_start, b_length):
     """True where both stretches hold the same bytes."""
     if length != b_length:
@@ -100,7 +100,7 @@ def same_bytes(a, a_start, length, b, b_start, b_length):
     return True
 
 
-@kernel
+@inner
 def find_book(directory, names, name_at, key, key_start, key_length, data, row, venue, symbol):
     """Index of the book of (group, venue, symbol), -1 if none is configured in this partition.
 
@@ -125,7 +125,7 @@ def find_book(directory, names, name_at, key, key_start, key_length, data, row, 
     return -1
 
 
-@kernel
+@inner
 def rescale(value, exponent, wanted):
     """`value` x 10^(exponent - wanted) as an integer; -1 where that is none, or beyond LARGEST."""
     while exponent > wanted:
@@ -141,7 +141,7 @@ def rescale(value, exponent, wanted):
     return value
 
 
-@kernel
+@inner
 def check_levels(items, start, n, price_exponent, size_exponent, instrument):
     """Hold the bounds of n levels and bring them, in place, to the product's exponents."""
     for i in range(start, start + 2 * n, 2):
@@ -162,7 +162,7 @@ def check_levels(items, start, n, price_exponent, size_exponent, instrument):
     return 0
 
 
-@kernel
+@inner
 def check_sides(items, row, slots, instrument):
     """`check_levels` of bids, then of asks."""
     for side in (BIDS_AT, ASKS_AT):
@@ -175,7 +175,7 @@ def check_sides(items, row, slots, instrument):
     return 0
 
 
-@kernel
+@inner
 def belongs(level, kind, source, bids, asks):
     """True where level and kind fit the topic, and the levels fit the kind."""
     if level != source:
@@ -187,7 +187,7 @@ def belongs(level, kind, source, bids, asks):
     return (kind == CLEAR or kind == HEARTBEAT) and bids == 0 and asks == 0
 
 
-@kernel
+@inner
 def check_row(row, slots, source, timestamp_ns, ahead_limit, level_limit):
     """The rules that need no book: times, sequences, exponents, counts; 0 or a reason."""
     bids = row[slots[BIDS_AT] + 1]
@@ -217,13 +217,13 @@ def check_row(row, slots, source, timestamp_ns, ahead_limit, level_limit):
     return 0
 
 
-@kernel
+@inner
 def optional(row, at):
     """Value of a nullable slot, NONE for null."""
     return row[at + 1] if row[at] == 1 else NONE
 
 
-@kernel
+@inner
 def copy_row(record, row, slots):
     """Carry the plain fields of a decoded row over."""
     record.level = row[slots[LEVEL]]

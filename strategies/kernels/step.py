@@ -6,7 +6,7 @@ from strategies.kernels.apply import FINE, apply
 from strategies.kernels.clock import AHEAD, TURNED_BACK, advance, turn_back
 from strategies.kernels.cross_venue import look, sweep_deadlines
 from strategies.kernels.emit import refuse
-from strategies.kernels.jit import kernel
+from strategies.kernels.jit import inner, kernel
 from strategies.kernels.layout import R_CLOCK_JUMP, R_DEPTH_LIMIT
 
 
@@ -39,7 +39,7 @@ def interleave(first, i, second, j, order, first_alone, second_alone):
         n += 1
 
 
-@kernel
+@inner
 def take(state, n, record, items, source):
     """One record: time, book, what it means for its product."""
     clock = state.clock[0]

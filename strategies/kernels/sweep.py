@@ -16,7 +16,7 @@ budget stops the walk in the order of the marginal edge; of more legs, the worst
 from __future__ import annotations
 
 from strategies.kernels.curve import SUBSETS, TIE, level, net_price, pays
-from strategies.kernels.jit import kernel
+from strategies.kernels.jit import inner, kernel
 from strategies.kernels.layout import ASKS, BIDS, MAX_MEMBERS
 from strategies.kernels.plan import FAR, best_net, solve
 
@@ -53,7 +53,7 @@ def top_edge(members, books, keys, sizes, instruments):
     return max(with_other_bid, with_other_ask)
 
 
-@kernel
+@inner
 def _legs_in_play(scratch, n_members):
     """Legs whose best price pays against the best of the other side, asks first; how many.
 
@@ -76,7 +76,7 @@ def _legs_in_play(scratch, n_members):
     return n
 
 
-@kernel
+@inner
 def _fixed_costs(scratch, n_members, instruments):
     """Fixed costs of the best plan's legs, quote currency."""
     cost = 0.0
@@ -87,14 +87,14 @@ def _fixed_costs(scratch, n_members, instruments):
     return cost
 
 
-@kernel
+@inner
 def _too_small(scratch, side, m, instruments, value):
     """Whether a leg of the best plan misses its minimum notional (by more than float64's rounding)."""
     least = instruments[scratch.members[m]].min_notional
     return scratch.costs[1, side, m] * value < least - least / TIE
 
 
-@kernel
+@inner
 def _broken(scratch, n_members, instruments, value):
     """Whether a leg of the best plan is too small, or a book both buys and sells.
 
@@ -109,7 +109,7 @@ def _broken(scratch, n_members, instruments, value):
     return False
 
 
-@kernel
+@inner
 def _fixed_of(scratch, n_legs, mask, instruments):
     """Fixed costs of a subset: of its cheapest buy and sell leg, and of all; -1 where a side has none."""
     buy = sell = -1.0
@@ -127,7 +127,7 @@ def _fixed_of(scratch, n_legs, mask, instruments):
     return buy + sell, total
 
 
-@kernel
+@inner
 def _allow(scratch, n_legs, mask):
     """Let the legs of `mask` trade, and no others."""
     scratch.allow[:] = 0
@@ -136,7 +136,7 @@ def _allow(scratch, n_legs, mask):
             scratch.allow[scratch.leg_sides[j], scratch.leg_members[j]] = 1
 
 
-@kernel
+@inner
 def _best_subset(books, keys, sizes, instruments, scratch, n_members, n_legs, budget, value, min_net, prune):
     """The subset of at most SUBSETS legs in play whose plan holds and earns most; 0 if none earns.
 
@@ -170,7 +170,7 @@ def _best_subset(books, keys, sizes, instruments, scratch, n_members, n_legs, bu
     return best_mask
 
 
-@kernel
+@inner
 def _drop_worst(scratch, n_members, instruments, value):
     """Disallow the leg of the best plan that should go first; False where none should.
 
@@ -207,7 +207,7 @@ def _drop_worst(scratch, n_members, instruments, value):
     return True
 
 
-@kernel
+@inner
 def _plan(books, keys, sizes, instruments, scratch, n_members, budget, value, min_net):
     """Leave the plan to follow in row 1 of sizes, limits, costs; its net gain, 0 where there is none."""
     while True:
@@ -236,7 +236,7 @@ def _plan(books, keys, sizes, instruments, scratch, n_members, budget, value, mi
             return gain * value - fixed
 
 
-@kernel
+@inner
 def _prepare(members, books, keys, sizes, instruments, scratch):
     """Sort the members by book, so that their order means nothing, and read their best prices."""
     n = len(members)
