@@ -17,6 +17,7 @@ from streams.cli.output import (
     say_table,
     settings_of,
 )
+from streams.config import load_markets
 from streams.demo.run import Demo, Result, run
 from streams.demo.view import percentiles, shown_ms
 from streams.out import write_json
@@ -38,6 +39,7 @@ def demo(
     Ends by itself and leaves nothing running.
     """
     settings = settings_of(ctx, broker=broker, prefix=prefix, markets=markets, out=out)
+    load_markets(settings.markets)  # says what is wrong before anything is started
     result = run(Demo(settings, seconds, seed, rate, settings.out / "demo"), as_json)
     path = write_json(settings.out, "demo", result.record())
     if as_json:

@@ -23,7 +23,7 @@ from streams.config import Settings
 from streams.demo.score import Score, score
 from streams.demo.view import Picture, draw, headline, percentiles
 from streams.demo.watch import Watch, WorkerPort
-from streams.errors import RunError
+from streams.errors import RunError, UserError
 from streams.simulator.truth import read_truth
 
 READY_LIMIT_S = 180.0  # the first start compiles the kernels
@@ -75,15 +75,18 @@ class Result:
 
 def run(demo: Demo, quiet: bool) -> Result:
     """The whole demonstration; everything that it started has ended when it returns or raises."""
-    demo.folder.mkdir(parents=True, exist_ok=True)
+    _make(demo.folder)
     topics = wanted(
         demo.settings.prefix, demo.settings.partitions, demo.settings.replication, demo.settings.min_isr
     )
     counts = {topic.name: topic.partitions for topic in topics}
     if not quiet:
-        say(f"starting the {demo.settings.broker} broker")
+        spec = demo.settings.broker
+        say(f"connecting to {spec}" if spec.startswith(SCHEME) else f"starting the {spec} broker")
     broker = open_broker(demo.settings.broker, topics=counts, security=demo.settings.kafka_config())
     with broker:
+        if broker.note and not quiet:
+            say(broker.note)
         if broker.kind != "embedded":
             TopicAdmin(broker).create(topics)
         watch = Watch(broker, demo.settings)
@@ -91,6 +94,13 @@ def run(demo: Demo, quiet: bool) -> Result:
             return _with_worker(demo, broker, watch, quiet)
         finally:
             watch.stop()
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be made: {error.strerror}; choose another with --out") from None
 
 
 def _with_worker(demo: Demo, broker: Broker, watch: Watch, quiet: bool) -> Result:
@@ -169,7 +179,7 @@ def _show(
                 picture.stats, last = stats, now
             picture.elapsed_s = min(now - began, demo.seconds)
             if live:
-                live.update(draw(picture, watch))
+                live.update(draw(picture, watch, live.console.height))
             elif not quiet and now - said >= PLAIN_EVERY_S:
                 said = now
                 say(headline(picture, watch))

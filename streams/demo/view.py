@@ -14,7 +14,9 @@ from rich.text import Text
 from streams.demo.watch import Watch
 
 SHOWN_BOOKS = 16
-SHOWN = 6
+SHOWN = 6  # rows of each other table
+FEWEST = 2
+FRAME = 11  # lines that are no rows: the headline (up to three), title and head of each table
 
 
 @dataclass
@@ -47,33 +49,42 @@ def headline(picture: Picture, watch: Watch) -> str:
     return (
         f"{picture.elapsed_s:.0f} of {picture.seconds:.0f} s on {picture.broker}: "
         f"{picture.stats.get('records', 0):,} updates, {picture.rate:,.0f}/s, "
-        f"{watch.counts['signal']} signals, {len(watch.open)} episodes open, "
+        f"{watch.counts['signal']} signals, {len(watch.open)} of their episodes open, "
         f"{watch.counts['risk.event']} risk events, {watch.counts['book.reject']} rejects, "
         f"latency p50 {shown_ms(late['p50'])} p99 {shown_ms(late['p99'])}"
     )
 
 
-def draw(picture: Picture, watch: Watch) -> RenderableType:
-    """The whole view."""
+def shares(height: int) -> tuple[int, int]:
+    """How many books, and how many rows of each other table, a terminal of `height` lines can show."""
+    free = height - FRAME
+    rows = max(FEWEST, min(SHOWN, free // 5))
+    return max(FEWEST, min(SHOWN_BOOKS, free - 3 * rows)), rows
+
+
+def draw(picture: Picture, watch: Watch, height: int) -> RenderableType:
+    """The whole view, cut to a terminal of `height` lines."""
+    books, rows = shares(height)
     return Group(
         Text(headline(picture, watch), style="bold"),
-        _books(picture.stats.get("books", [])),
-        _episodes(list(watch.open.values())),
-        _signals(watch.signals[-SHOWN:]),
-        _events(list(watch.risk_events)[-SHOWN:]),
+        _books(picture.stats.get("books", []), books),
+        _episodes(list(watch.open.values())[-rows:]),
+        _signals(watch.signals[-rows:]),
+        _events(list(watch.risk_events)[-rows:]),
     )
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", expand=True, header_style="bold", padding=(0, 1))
+    table = Table(title=title, title_justify="left", expand=True, header_style="dim", box=None)
     for column in columns:
         table.add_column(column, no_wrap=True)
     return table
 
 
-def _books(books: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table("Books", "group", "venue", "symbol", "state", "bid", "ask", "levels", "age")
-    for book in sorted(books, key=lambda b: (b["group"], b["venue"]))[:SHOWN_BOOKS]:
+def _books(books: Sequence[Mapping[str, Any]], shown: int) -> Table:
+    more = f", {len(books) - shown} more are not shown" if len(books) > shown else ""
+    table = _table(f"Books{more}", "group", "venue", "symbol", "state", "bid", "ask", "levels", "age")
+    for book in sorted(books, key=lambda b: (b["group"], b["venue"]))[:shown]:
         style = "" if book["state"] == "synced" else "yellow"
         age = book["age_ms"]
         table.add_row(
@@ -87,8 +98,6 @@ def _books(books: Sequence[Mapping[str, Any]]) -> Table:
             "-" if age is None else f"{age:.0f} ms",
             style=style,
         )
-    if len(books) > SHOWN_BOOKS:
-        table.caption = f"and {len(books) - SHOWN_BOOKS} more"
     return table
 
 
@@ -102,7 +111,7 @@ def route(signal: Mapping[str, Any]) -> str:
 
 def _episodes(signals: Sequence[Mapping[str, Any]]) -> Table:
     table = _table("Open episodes", "product", "legs", "notional", "net edge", "worth")
-    for signal in signals[-SHOWN:]:
+    for signal in signals:
         table.add_row(
             signal["product"],
             route(signal),

@@ -124,3 +124,6 @@ class BatchedApp(faust.App):
 
     def _new_transport(self) -> Transport:
         return Transport(self.conf.broker_consumer, self)
+
+    def _create_directories(self) -> None:
+        """None: nothing of ours is in Faust's tables, and a folder nobody uses would lie about."""
