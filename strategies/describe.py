@@ -34,6 +34,7 @@ REASONS = {
     layout.R_CONTRADICTION: (Reason.CONTRADICTION, 0),
     layout.R_CHECKSUM: (Reason.CHECKSUM_WRONG, 0),
     layout.R_SEQUENCE_REPEATED: (Reason.SEQUENCE_REPEATED, 0),
+    layout.R_NOTIONAL_CUT: (Reason.NOTIONAL_CUT, 1),
     layout.R_DEPTH_LIMIT: (Reason.DEPTH_LIMIT_HIT, 1),
 }
 

@@ -17,7 +17,6 @@ class Reason(StrEnum):
 
     NOT_SYNCED = "not_synced"
     STALE = "stale"
-    TOO_OLD = "too_old"
     NOTIONAL_CUT = "notional_cut"
     NOTIONAL_ABOVE_LIMIT = "notional_above_limit"
     EDGE_BELOW_MINIMUM_BPS = "edge_below_minimum_bps"
@@ -56,7 +55,6 @@ _MEANING = MappingProxyType(
     {
         Reason.NOT_SYNCED: ("a leg's book is not in sync with its venue", ""),
         Reason.STALE: ("a leg's venue has been silent for longer than its max_age_ms", "ms"),
-        Reason.TOO_OLD: ("a leg's book rests on a record older than its limit", "ms"),
         Reason.NOTIONAL_CUT: ("the size was cut to max_notional", "quote currency"),
         Reason.NOTIONAL_ABOVE_LIMIT: ("the signal's notional is above max_notional", "quote currency"),
         Reason.EDGE_BELOW_MINIMUM_BPS: ("the net edge is below its minimum in bps", "bps"),

