@@ -156,6 +156,7 @@ def state(markets: Markets, layout_plan: Plan, time_jump_ns: int) -> State:
         sizes=np.zeros((n_books, 2, capacity), np.int64),
         joins=np.zeros(n_books, layout.JOIN),
         recent=np.zeros((n_books, layout.RECENT), layout.TOP),
+        awaiting=np.zeros((n_books, layout.RECENT), layout.TOP),
         tops=tops,
         episodes=np.zeros(n_products, layout.EPISODE),
         legs=np.zeros((n_products, layout.MAX_LEGS), layout.LEG),

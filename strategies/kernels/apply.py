@@ -198,7 +198,9 @@ def take_depth(state, b, channel, record, items, known):
             return R_CROSSED
         if not compared:
             note_depth(state, b)
-    return R_DEPTH_LIMIT if is_cut(state.books[b]) and not cut_before else FINE
+    most = max(record.bid_count, record.ask_count)
+    hit = is_cut(state.books[b]) if record.kind == DELTA else most > state.instruments[b].depth
+    return R_DEPTH_LIMIT if hit and not cut_before else FINE
 
 
 @inner

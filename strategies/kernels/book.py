@@ -100,7 +100,8 @@ def apply_delta(keys, sizes, count, horizon, items, start, n, sign, depth, capac
 def load_snapshot(keys, sizes, items, start, n, sign, depth, capacity, venue_cuts):
     """Replace the side by `n` levels of `items`, best first as a rule; returns (count, horizon).
 
-    Levels of size 0 are left out. Levels beyond `depth` are cut off, and set the horizon.
+    Levels of size 0 are left out. Levels beyond `depth` are cut off. A snapshot that fills `depth` may
+    have been cut to it before it came (a feed's key frames are): the horizon lies right below its worst.
     """
     ordered = True
     for i in range(1, n):
@@ -108,7 +109,10 @@ def load_snapshot(keys, sizes, items, start, n, sign, depth, capacity, venue_cut
             ordered = False
             break
     if not ordered:
-        return apply_delta(keys, sizes, 0, NONE, items, start, n, sign, depth, capacity, venue_cuts)
+        count, horizon = apply_delta(keys, sizes, 0, NONE, items, start, n, sign, depth, capacity, venue_cuts)
+        if count >= depth and horizon == NONE and venue_cuts == 0:
+            horizon = keys[0] - 1
+        return count, horizon
     used = 0
     for i in range(n):
         if items[start + 2 * i + 1] > 0:
@@ -122,13 +126,14 @@ def load_snapshot(keys, sizes, items, start, n, sign, depth, capacity, venue_cut
             continue
         key = sign * items[start + 2 * i]
         if at == 0:
-            if venue_cuts == 0:
-                horizon = key
+            horizon = key
             break
         at -= 1
         keys[at] = key
         sizes[at] = size
-    return keep, horizon
+    if used == depth:
+        horizon = keys[0] - 1
+    return keep, horizon if venue_cuts == 0 else NONE
 
 
 @inner

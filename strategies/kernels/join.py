@@ -2,7 +2,7 @@
 
 A depth update shows the book at a moment that the venue names, by an update id or by an event time; the
 last quote up to that moment must show the same top. It is the last one for certain only when a later quote
-has come, so a depth update waits for that; one that is overtaken by the next is not judged.
+has come, so a depth update waits for that; what waits behind more than RECENT others is not judged.
 """
 
 from __future__ import annotations
@@ -27,32 +27,43 @@ def same_top(quote, depth):
 
 
 @inner
-def judge(state, b):
-    """Compare the waiting depth update with the last quote up to its moment, if the ring still has it.
+def judge(state, b, top):
+    """Compare a depth update with the last quote up to its moment, if the ring still has it.
 
     Event times are coarse: there the quote must be of the very same one.
     """
     join = state.joins[b]
-    join.waiting = 0
-    mark = join.pending.mark
     at = join.quotes - 1
     oldest = max(0, join.quotes - RECENT)
-    while at >= oldest and state.recent[b, at % RECENT].mark > mark:
+    while at >= oldest and state.recent[b, at % RECENT].mark > top.mark:
         at -= 1
     if at < oldest:
         return
     quote = state.recent[b, at % RECENT]
-    if state.instruments[b].shared_ids == 0 and quote.mark != mark:
+    if state.instruments[b].shared_ids == 0 and quote.mark != top.mark:
         return
-    if same_top(quote, join.pending):
+    if same_top(quote, top):
         state.books[b].agreed += 1
     else:
         state.books[b].disagreed += 1
 
 
 @inner
+def judge_waiting(state, b):
+    """Judge all depth updates up to which every quote has come."""
+    join = state.joins[b]
+    if join.quotes == 0:
+        return
+    latest = state.recent[b, (join.quotes - 1) % RECENT].mark
+    join.judged = max(join.judged, join.depths - RECENT)
+    while join.judged < join.depths and state.awaiting[b, join.judged % RECENT].mark < latest:
+        judge(state, b, state.awaiting[b, join.judged % RECENT])
+        join.judged += 1
+
+
+@inner
 def note_quote(state, b):
-    """A quote was taken: keep it, and judge the depth update that waited for it."""
+    """A quote was taken: keep it, and judge the depth updates that waited for it."""
     join = state.joins[b]
     mark = mark_of(state, b, L1)
     if mark == NONE:
@@ -67,20 +78,20 @@ def note_quote(state, b):
     quote.ask_key = book.quote_ask_key
     quote.ask_size = book.quote_ask_size
     join.quotes += 1
-    if join.waiting == 1 and mark > join.pending.mark:
-        judge(state, b)
+    judge_waiting(state, b)
 
 
 @inner
 def note_depth(state, b):
     """A depth update was taken: judge it if a later quote is known, else let it wait."""
     join = state.joins[b]
-    join.waiting = 0
     mark = mark_of(state, b, L2)
     if mark == NONE:
         return
+    if join.depths > 0 and mark < state.awaiting[b, (join.depths - 1) % RECENT].mark:
+        join.judged = join.depths
     book = state.books[b]
-    top = join.pending
+    top = state.awaiting[b, join.depths % RECENT]
     top.mark = mark
     top.bid_key = top.bid_size = top.ask_key = top.ask_size = 0
     if book.bid_count > 0:
@@ -89,16 +100,15 @@ def note_depth(state, b):
     if book.ask_count > 0:
         top.ask_key = state.keys[b, ASKS, book.ask_count - 1]
         top.ask_size = state.sizes[b, ASKS, book.ask_count - 1]
-    join.waiting = 1
-    if join.quotes > 0 and state.recent[b, (join.quotes - 1) % RECENT].mark > mark:
-        judge(state, b)
+    join.depths += 1
+    judge_waiting(state, b)
 
 
 @inner
 def forget(state, b):
     """What was kept belongs to another run of the venue's ids."""
     state.joins[b].quotes = 0
-    state.joins[b].waiting = 0
+    state.joins[b].judged = state.joins[b].depths
 
 
 @inner

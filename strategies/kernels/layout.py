@@ -63,7 +63,7 @@ BOOK = np.dtype(
 )
 
 # Top of a book at a moment of the venue's: `mark` is an update id, or an event time where the levels share
-# no ids. Of the last quotes: array of shape (n_books, RECENT), a ring.
+# no ids. Of the last quotes, and of depth updates that await a later quote: two rings, (n_books, RECENT).
 TOP = np.dtype([("mark", "i8"), ("bid_key", "i8"), ("bid_size", "i8"), ("ask_key", "i8"), ("ask_size", "i8")])
 RECENT = 128
 
@@ -71,8 +71,8 @@ RECENT = 128
 JOIN = np.dtype(
     [
         ("quotes", "i8"),  # put into the ring since it was last emptied
-        ("waiting", "i8"),  # 1: the depth's top `pending` awaits a quote that is later
-        ("pending", TOP),
+        ("depths", "i8"),  # depth updates put into theirs
+        ("judged", "i8"),  # how many of them await no quote any more
     ]
 )
 

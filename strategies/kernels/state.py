@@ -28,6 +28,7 @@ class State(NamedTuple):
     sizes: Ints  # [b, 2, capacity]
     joins: Records  # JOIN[b]
     recent: Records  # TOP[b, RECENT]: the last quotes, a ring
+    awaiting: Records  # TOP[b, RECENT]: depth updates that await a later quote, a ring
     tops: Floats  # [b, 2]: best bid less fee, best ask plus fee, as floats of integers
     episodes: Records  # EPISODE[p]
     legs: Records  # LEG[p, MAX_LEGS]: as last published

@@ -64,7 +64,7 @@ def test_every_level_above_the_horizon_is_that_of_the_whole_book(
             known = {p: n for p, n in whole.items() if horizon is None or sign * p > horizon}
             assert held == known
             assert len(held) <= depth + slack
-            if most[s] <= depth:
+            if most[s] < depth:
                 assert horizon is None  # nothing is forgotten without need
             once = len({p for p, _ in (bids, asks)[s]}) == len((bids, asks)[s])
             if kind == "snapshot" and once:
@@ -140,13 +140,38 @@ def test_a_snapshot_restores_what_the_limit_had_cut_off() -> None:
     desk = desk_of(2, 1)
     ladder = [(10, 1), (9, 2), (8, 3), (7, 4)]
     desk.feed(desk.wire.snapshot("b", "BTCUSDT", ladder, []))
-    assert desk.horizon(0, BIDS) == 8
+    assert desk.horizon(0, BIDS) == 8  # what lies at or below it is not known
     desk.feed(desk.wire.delta("b", "BTCUSDT", [(10, 0), (9, 0)]))
     assert desk.depth(0)[0] == {}
     desk.feed(desk.wire.snapshot("b", "BTCUSDT", ladder[2:], [], key_frame=True))
     assert desk.depth(0)[0] == {8: 3, 7: 4}
-    assert desk.horizon(0, BIDS) is None
+    assert desk.horizon(0, BIDS) == 6
     assert desk.state("b") == SYNCED
+    desk.feed(desk.wire.snapshot("b", "BTCUSDT", ladder[3:], []))
+    assert desk.horizon(0, BIDS) is None
+
+
+def test_key_frames_that_the_feed_cuts_to_the_depth_agree_as_the_book_wanders() -> None:
+    """The feed holds more than it sends: what comes up from below its cut is no contradiction."""
+    desk = Desk(markets(instrument("b", depth=3)))
+    whole = [(20 - i, 1 + i) for i in range(12)]
+    desk.feed(desk.wire.snapshot("b", "BTCUSDT", whole[:3], [], key_frame=True))
+    for at in range(1, 9):
+        desk.feed(desk.wire.delta("b", "BTCUSDT", [(whole[at - 1][0], 0)]))
+        assert desk.state("b") == SYNCED
+        desk.feed(desk.wire.snapshot("b", "BTCUSDT", whole[at : at + 3], [], key_frame=True))
+        assert desk.state("b") == SYNCED
+        assert desk.depth(0)[0] == dict(whole[at : at + 3])
+
+
+def test_a_book_larger_than_its_limit_is_said_once() -> None:
+    desk = Desk(markets(instrument("b", depth=3)))
+    ladder = [(20 - i, 1) for i in range(5)]
+    (event,) = desk.feed(desk.wire.snapshot("b", "BTCUSDT", ladder, [])).risk_events
+    assert (event.reason, event.value, event.limit) == ("depth_limit_hit", 5, 3)
+    assert desk.feed(desk.wire.snapshot("b", "BTCUSDT", ladder, [])).risk_events == []
+    full = Desk(markets(instrument("b", depth=5)))
+    assert full.feed(full.wire.snapshot("b", "BTCUSDT", ladder, [])).risk_events == []
 
 
 FRAMES = [

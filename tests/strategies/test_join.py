@@ -63,12 +63,31 @@ def test_without_a_quote_up_to_it_nothing_is_judged() -> None:
     assert counts(desk) == (0, 0)
 
 
-def test_depth_that_is_overtaken_is_not_judged() -> None:
+def test_several_depth_updates_wait_for_the_same_quote() -> None:
     desk = start()
-    desk.feed(quote(desk, 9, (1, 1)))  # would disagree with depth 10
+    desk.feed(quote(desk, 9, (1, 1)))
     desk.feed(desk.wire.delta("a", "BTCUSDT", [(101, 2)], last_update_id=20))
-    desk.feed(quote(desk, 19, (101, 2)), quote(desk, 21))
-    assert counts(desk) == (1, 0)
+    desk.feed(quote(desk, 19, (101, 2)))
+    assert counts(desk) == (0, 1)
+    desk.feed(quote(desk, 21))
+    assert counts(desk) == (1, 1)
+
+
+def test_what_waits_behind_too_many_is_not_judged() -> None:
+    desk = start()
+    desk.feed(quote(desk, 9))
+    desk.feed(*(desk.wire.delta("a", "BTCUSDT", last_update_id=11 + i) for i in range(RECENT)))
+    desk.feed(quote(desk, 1_000))
+    assert counts(desk) == (RECENT, 0)
+
+
+def test_a_run_of_ids_that_starts_anew_is_not_compared_with_the_last_one() -> None:
+    desk = start()
+    desk.feed(quote(desk, 9, (1, 1)))
+    desk.feed(desk.wire.snapshot("a", "BTCUSDT", [(50, 1)], [(60, 1)], last_update_id=3))
+    desk.feed(desk.wire.record("a", "BTCUSDT", "l1", "clear", state="gap"))
+    desk.feed(quote(desk, 2, (50, 1), (60, 1)), quote(desk, 8))
+    assert counts(desk) == (0, 0)
 
 
 def test_a_key_frame_that_agrees_is_not_judged_again() -> None:
@@ -107,7 +126,7 @@ def test_the_counts_are_those_of_a_slow_twin(moves: list[tuple[str, int, int]]) 
     desk = start()
     ids = {"q": 0, "d": 10}
     quotes: deque[tuple[int, int]] = deque(maxlen=RECENT)
-    waiting: tuple[int, int] | None = (10, 5)
+    waiting = [(10, 5)]
     agreed = disagreed = 0
     for who, step, size in moves:
         ids[who] += step
@@ -116,11 +135,11 @@ def test_the_counts_are_those_of_a_slow_twin(moves: list[tuple[str, int, int]]) 
             quotes.append((ids["q"], size))
         else:
             desk.feed(desk.wire.delta("a", "BTCUSDT", [(100, size)], last_update_id=ids["d"]))
-            waiting = (ids["d"], size)
-        if waiting and quotes and quotes[-1][0] > waiting[0]:
-            upto = [size for number, size in quotes if number <= waiting[0]]
+            waiting.append((ids["d"], size))
+        for depth in [d for d in waiting if quotes and quotes[-1][0] > d[0]]:
+            upto = [size for number, size in quotes if number <= depth[0]]
             if upto:
-                agreed += upto[-1] == waiting[1]
-                disagreed += upto[-1] != waiting[1]
-            waiting = None
+                agreed += upto[-1] == depth[1]
+                disagreed += upto[-1] != depth[1]
+            waiting.remove(depth)
     assert counts(desk) == (agreed, disagreed)
