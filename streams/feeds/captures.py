@@ -15,6 +15,7 @@ import orjson
 import zstandard
 
 from streams.errors import UserError
+from streams.feeds import shapes_lighter
 from streams.feeds.plain_quotes import COLUMNS
 from streams.feeds.protocol import MessageError
 
@@ -209,9 +210,15 @@ def _seconds_ns(stamp: bytes, number: int) -> int:
     return found
 
 
+def lighter_list(file: IO[bytes], _start_ns: int) -> Iterator[Raw]:
+    """See `streams.feeds.shapes_lighter`."""
+    return map(Raw._make, shapes_lighter.messages(file))
+
+
 SHAPES: Mapping[str, Callable[[IO[bytes], int], Iterator[Raw]]] = {
     "stamped_lines": stamped_lines,
     "quote_rows": quote_rows,
     "json_list": json_list,
     "wire_lines": wire_lines,
+    "lighter_list": lighter_list,
 }

@@ -6,10 +6,30 @@ from collections.abc import Callable, Mapping
 
 from streams.feeds.binance_spot import BinanceSpot
 from streams.feeds.binance_usdm import BinanceUsdm
+from streams.feeds.bitget import Bitget
+from streams.feeds.deribit import Deribit
+from streams.feeds.dydx import DydxV4
+from streams.feeds.gateio import GateIo
+from streams.feeds.hyperliquid import Hyperliquid
+from streams.feeds.kucoin import KuCoin
+from streams.feeds.lighter import Lighter
 from streams.feeds.plain_depth import PlainDepth
 from streams.feeds.plain_quotes import PlainQuotes
 from streams.feeds.protocol import Venue
 
 FEEDS: Mapping[str, Callable[[], Venue]] = {
-    venue.name: venue for venue in (BinanceSpot, BinanceUsdm, PlainQuotes, PlainDepth)
+    venue.name: venue
+    for venue in (
+        BinanceSpot,
+        BinanceUsdm,
+        Bitget,
+        Deribit,
+        DydxV4,
+        GateIo,
+        Hyperliquid,
+        KuCoin,
+        Lighter,
+        PlainQuotes,
+        PlainDepth,
+    )
 }
