@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 import typer
 
+from strategies.cross_venue import explain
 from streams import config as settings_module
 from streams.admin import TopicAdmin, wanted
 from streams.broker import find_broker
@@ -35,6 +36,23 @@ class Finding:
     exit_code: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What is compared with one another in a group; `why_alone` says why nothing is, where nothing is."""
+
+    group: str
+    name: str
+    venues: tuple[str, ...]
+    why_alone: str
+
+    @property
+    def sentence(self) -> str:
+        """For people."""
+        if self.why_alone:
+            return f"not compared: {self.why_alone}"
+        return f"compared on {', '.join(self.venues)}"
+
+
 def check(
     ctx: typer.Context,
     broker: BrokerOption = None,
@@ -42,19 +60,29 @@ def check(
     markets: MarketsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check settings, markets file, broker and topics. Exit code 0: all is well, 1: Kafka, 2: a file."""
+    """Check settings, markets file, broker and topics; say what is compared, and why what is not.
+
+    Exit code 0: all is well, 1: Kafka, 2: a file.
+    """
     findings = [_variables()]
+    products: list[Compared] = []
     settings = _settings(findings, ctx, broker=broker, prefix=prefix, markets=markets)
     if settings is not None:
-        findings.append(_try("markets", lambda: _markets(settings)))
+        findings.append(_try("markets", lambda: _markets(settings, products)))
         findings += _kafka(settings)
     if as_json:
         say_json(
-            {"ok": all(found.ok for found in findings), "findings": [asdict(found) for found in findings]}
+            {
+                "ok": all(found.ok for found in findings),
+                "findings": [asdict(found) for found in findings],
+                "products": [asdict(product) for product in products],
+            }
         )
     else:
         for found in findings:
             say(f"{'ok   ' if found.ok else 'wrong'} {found.what:<9} {found.detail}")
+        for product in products:
+            say(f"      {product.group:<9} {product.name}: {product.sentence}")
     if code := max(found.exit_code for found in findings):
         raise typer.Exit(code)
 
@@ -108,8 +136,12 @@ def _settings(findings: list[Finding], ctx: typer.Context, **flags: object) -> S
     return found
 
 
-def _markets(settings: Settings) -> str:
+def _markets(settings: Settings, products: list[Compared]) -> str:
     found = load_markets(settings.markets)
+    products += [
+        Compared(one.group, one.name, tuple(i.venue for i in one.instruments), why)
+        for one, why in explain(found)
+    ]
     return (
         f"{settings.markets}: {len(found.venues)} venues, {len(found.instruments)} instruments, "
         f"groups {', '.join(found.group_names())}"
