@@ -16,6 +16,7 @@ from tests.wire import Wire
 
 Record = dict[str, Any]
 OTHERS = ("Signal", "RiskEvent", "RiskCommand", "Reject", "Journal")
+COPIES = 4  # harmed ones of each good record
 DECODER_CODES = range(1, 100)
 
 
@@ -46,15 +47,16 @@ def mutate(value: bytes, draw: random.Random) -> bytes:
 
 
 def mutated(wire: Wire, feeds: list[Feed], n_harmed: int, seed: int) -> list[Sent]:
-    """A good stream with `n_harmed` harmed copies, each before or after the record it is a copy of."""
+    """A good stream with `n_harmed` harmed copies, some before and some after the record they are of."""
     draw = random.Random(seed)
     sent: list[Sent] = []
     number = {(feed.venue, feed.symbol): i for i, feed in enumerate(feeds)}
-    for record in flow(wire, feeds, n_harmed, seed, step_ms=1):
+    for record in flow(wire, feeds, n_harmed // COPIES, seed, step_ms=1):
         topic, value = f"book.{record['level']}", codec.encode("BookUpdate", record)
         own = number[record["venue"], record["symbol"]]
-        both = [Sent(topic, value, False, own), Sent(topic, mutate(value, draw), True, own)]
-        sent += both if draw.random() < 0.5 else both[::-1]
+        harmed = [Sent(topic, mutate(value, draw), True, own) for _ in range(COPIES)]
+        at = draw.randint(0, COPIES)
+        sent += [*harmed[:at], Sent(topic, value, False, own), *harmed[at:]]
     return sent
 
 

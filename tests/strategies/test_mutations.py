@@ -71,7 +71,7 @@ def test_mutated_records_among_good_ones() -> None:
         found["untrusted"] += lost
         assert not lost or own in struck
     assert found["refused"] > N // 2
-    assert found["ok"] > N
+    assert found["ok"] > N // 4 + N // 10
     assert found["untrusted"] > 100
     for one in frames(desk.wire, feeds):
         engine.take(batch_of(one, offsets))
@@ -86,7 +86,7 @@ def test_mutated_records_among_good_ones() -> None:
 def test_good_records_alone_leave_every_book_trusted() -> None:
     desk, feeds = setting()
     offsets: dict[str, int] = {}
-    for one in mutated(desk.wire, feeds, 2_000, 2):
+    for one in mutated(desk.wire, feeds, 8_000, 2):
         if not one.harmed:
             desk.engine.take(batch_of(one, offsets))
     assert (desk.engine.state.channels["state"][:, L2] == SYNCED).all()
