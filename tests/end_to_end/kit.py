@@ -31,6 +31,8 @@ LIMIT_S = 60.0
 GROUP = "interlayer"
 # A killed worker's partitions must not be waited for 10 s; the test brokers allow it.
 QUICK = {"INTERLAYER_SESSION_TIMEOUT_MS": "2000"}
+# Where the order must be that of receive time, a slow machine is no reason to give a topic up.
+PATIENT = {"INTERLAYER_MERGE_WAIT_MS": "60000"}
 
 
 def until(true: Callable[[], Any], what: str, limit_s: float = LIMIT_S) -> Any:

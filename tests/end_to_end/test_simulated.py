@@ -18,6 +18,7 @@ from streams.simulator import Market
 from streams.simulator.truth import read_truth
 from tests.end_to_end import twin
 from tests.end_to_end.kit import (
+    PATIENT,
     all_topics,
     committed,
     ends,
@@ -68,7 +69,7 @@ def run(
     )  # fmt: skip
     assert said.returncode == 0, said.stderr
     sent = json.loads(said.stdout)["records"]
-    with running(kafka, own, folder) as worker:
+    with running(kafka, own, folder, **PATIENT) as worker:
         worker.wait_records(sent)
         stats = worker.stats()
         until(lambda: waiting(kafka, own) == 0, "everything is committed")
