@@ -113,14 +113,15 @@ class Settings(BaseSettings):
     fetch_wait_ms: int = Field(
         20, ge=1, le=10_000, description="a fetch without data is answered after this, ms"
     )
+    # 200 ms was too short: catching up on a busy machine, one topic's records are fetched that much later.
     merge_wait_ms: int = Field(
-        200, ge=0, le=60_000, description="one topic waits this long for the other's backlog, ms"
+        3_000, ge=0, le=60_000, description="one topic waits this long for the other's backlog, ms"
     )
     receive_ahead_limit_ms: Milliseconds = Field(
         5_000, description="a receive time later than the record's own timestamp by more is rejected, ms"
     )
     time_jump_limit_ms: Milliseconds = Field(
-        60_000, description="stream time that leaps further between two records is a risk event, ms"
+        10_000, description="stream time that leaps further between two records is a risk event, ms"
     )
     silence_tick_ms: int = Field(
         250, ge=10, le=60_000, description="when all is silent, elapsed time enters the engine this often, ms"
