@@ -75,9 +75,10 @@ def write() -> None:
     """Put every table into its document."""
     for name, (document, make) in TABLES.items():
         path = ROOT / document
-        text, count = between(name).subn(lambda m, t=make(): m[1] + t + m[3], path.read_text("utf-8"))
-        assert count == 1, f"{document} has no place for {name}"
-        path.write_text(text, "utf-8")
+        text = path.read_text("utf-8")
+        place = between(name).search(text)
+        assert place, f"{document} has no place for {name}"
+        path.write_text(text[: place.start(2)] + make() + text[place.end(2) :], "utf-8")
 
 
 if __name__ == "__main__":

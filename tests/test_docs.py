@@ -13,13 +13,13 @@ import pytest
 import typer.main
 
 from schemas import codec
+from strategies.markets import Group, GroupLimits, Instrument, Limits, Markets, Venue
 from streams.cli import main as cli
 from streams.cli.demo import rows
 from streams.config import OTHER_VARIABLES, Settings, load_markets, load_settings
 from streams.demo.run import Result
 from streams.demo.score import Score
 from streams.demo.view import Picture, headline
-from strategies.markets import Group, GroupLimits, Instrument, Limits, Markets, Venue
 from tests import docs
 from tests.strategies.test_risk_types import signal
 
