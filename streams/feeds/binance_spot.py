@@ -7,10 +7,10 @@ carries the same ids in `u`, and no time. Quantities are absolute, 0 removes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from streams.feeds.fields import read, text, time_ns, whole
+from streams.feeds import fields
 from streams.feeds.protocol import Delta, MessageError, Quote, RawMessage, Snapshot, Verdict
 
 
@@ -40,10 +40,10 @@ class BinanceSpot:
 
 def parse(raw: bytes, *, futures: bool) -> Iterable[RawMessage]:
     """Any message of the Binance family. Raises MessageError, also for one of the other branch of it."""
-    return read(raw, lambda message, query: _read(message, query, futures))
+    return fields.read(raw, lambda message: _read(*fields.answer(message), futures))
 
 
-def _read(message: Any, query: dict[str, str], futures: bool) -> Iterable[RawMessage]:
+def _read(message: Any, query: Mapping[str, str], futures: bool) -> Iterable[RawMessage]:
     if isinstance(message, dict) and isinstance(message.get("data"), dict):
         message = message["data"]
     if not isinstance(message, dict):
@@ -54,12 +54,12 @@ def _read(message: Any, query: dict[str, str], futures: bool) -> Iterable[RawMes
             other = "spot" if futures else "futures"
             raise MessageError(f"this is a message of Binance {other}: choose another --venue")
         yield Delta(
-            symbol=text(message["s"]),
+            symbol=fields.name(message["s"]),
             bids=message["b"],
             asks=message["a"],
-            first_update_id=whole(message["U"]),
-            last_update_id=whole(message["u"]),
-            previous_update_id=whole(message["pu"]) if futures else None,
+            first_update_id=_id(message["U"]),
+            last_update_id=_id(message["u"]),
+            previous_update_id=_id(message["pu"]) if futures else None,
             event_time_ns=_time(message),
         )
     elif kind == "bookTicker" or (kind is None and "B" in message and "A" in message):
@@ -67,18 +67,18 @@ def _read(message: Any, query: dict[str, str], futures: bool) -> Iterable[RawMes
             other = "spot" if futures else "futures"
             raise MessageError(f"this is a message of Binance {other}: choose another --venue")
         yield Quote(
-            symbol=text(message["s"]),
+            symbol=fields.name(message["s"]),
             bid=(message["b"], message["B"]),
             ask=(message["a"], message["A"]),
-            update_id=whole(message["u"]),
+            update_id=_id(message["u"]),
             event_time_ns=_time(message),
         )
     elif "lastUpdateId" in message:
         yield Snapshot(
-            symbol=text(message["symbol"]) if "symbol" in message else query.get("symbol"),
+            symbol=fields.name(message["symbol"]) if "symbol" in message else query.get("symbol"),
             bids=message["bids"],
             asks=message["asks"],
-            last_update_id=whole(message["lastUpdateId"]),
+            last_update_id=_id(message["lastUpdateId"]),
             event_time_ns=_time(message),
         )
 
@@ -86,4 +86,10 @@ def _read(message: Any, query: dict[str, str], futures: bool) -> Iterable[RawMes
 def _time(message: dict[str, Any]) -> int | None:
     """The matching engine's time where it is given, else the time of sending; ns."""
     found = message.get("T", message.get("E"))
-    return None if found is None else time_ns(found)
+    return None if found is None else fields.time(_id(found), fields.MS)
+
+
+def _id(value: Any) -> int:
+    if type(value) is not int:
+        raise ValueError(f"{value!r:.40} is no id")
+    return fields.whole(value)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, NoReturn
+from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
@@ -73,7 +75,7 @@ def whole(value: Any) -> int:
 def name(value: Any) -> str:
     """A symbol or channel."""
     if not isinstance(value, str) or not value:
-        raise TypeError(f"{value!r:.40} is no name")
+        raise TypeError(f"{value!r:.40} is no symbol or channel")
     return value
 
 
@@ -107,6 +109,29 @@ def rows(value: Any) -> Sequence[Any]:
     if not isinstance(value, list):
         raise TypeError(f"{value!r:.40} is no JSON list")
     return value
+
+
+def iso(value: Any) -> int:
+    """2023-10-06T17:35:55.440295Z as ns; digits beyond ns are cut."""
+    stamp = name(value).removesuffix("Z")
+    head, dot, part = stamp.partition(".")
+    if dot and not (part.isascii() and part.isdecimal()):
+        raise ValueError(f"{stamp:.40} is no time")
+    seconds = int(datetime.fromisoformat(head).replace(tzinfo=UTC).timestamp())
+    found = seconds * S + int(part[:9].ljust(9, "0"))
+    if not 0 <= found <= LAST_NS:
+        raise ValueError(f"{stamp:.40} is no time")
+    return found
+
+
+def answer(message: Any) -> tuple[Any, Mapping[str, str]]:
+    """A message, and the query of the question where it is the answer to one (else empty).
+
+    An answer comes as {"rest": URL, "body": ANSWER}, because many do not say what was asked.
+    """
+    if isinstance(message, dict) and message.keys() == {"rest", "body"}:
+        return message["body"], dict(parse_qsl(urlsplit(name(message["rest"])).query))
+    return message, {}
 
 
 def in_range(last: int | None, delta: Delta) -> Verdict:
