@@ -91,12 +91,16 @@ def test_a_file_that_is_no_such_recording_says_why(raw: bytes, reason: str) -> N
 def test_gateio_agrees_with_its_own_tickers() -> None:
     """18 of 21 tickers show the top of the book as it is then.
 
-    The other three were sent before the REST book that the feed starts from came.
+    Tickers are statistics with no id, sent apart from the books, and some are late: the three that differ
+    are NEO_BTC's and OMG_USDT's first (half a second after their books came; all later ones agree) and the
+    one of NANO_USDT, whose bid stands above the asks that its own book's updates tell of.
     """
     feed = Feed(GateIo(), markets("gateio", GATEIO), "gateio")
     files = [recording(f"venue_wire_captures/GATEIO.{name}") for name in ("http.0.0", "ws.1.0")]
     captures = [Capture(path, "wire_lines") for path in files]
-    agree, early, began = 0, [], {}
+    agree = 0
+    late: list[str] = []
+    began: set[str] = set()
     for raw in heapq.merge(*captures, key=lambda raw: raw.receive_time_ns):
         if not raw.message:
             feed.connected(raw.receive_time_ns)
@@ -106,7 +110,7 @@ def test_gateio_agrees_with_its_own_tickers() -> None:
             depth = feed.depth("gateio", symbol)
             assert not depth.book.crossed()
             if depth.state is FeedState.SYNCED:
-                began.setdefault(symbol, raw.receive_time_ns)
+                began.add(symbol)
         message = json.loads(raw.message)
         if message.get("channel") != "spot.tickers" or message["event"] != "update":
             continue
@@ -117,10 +121,9 @@ def test_gateio_agrees_with_its_own_tickers() -> None:
         if top(feed, symbol) == (Decimal(ticker["highest_bid"]), Decimal(ticker["lowest_ask"])):
             agree += 1
         else:
-            early.append(symbol)
-            assert message["time"] * 1_000_000_000 < began[symbol]
+            late.append(symbol)
     assert agree == 18
-    assert early == ["NEO_BTC", "OMG_USDT", "NANO_USDT"]
+    assert late == ["NEO_BTC", "OMG_USDT", "NANO_USDT"]
     assert sum(c.deltas + c.ignored for c in feed.counts().values()) == 171  # 172 with INK_USDT's one
     assert {c.gaps for c in feed.counts().values()} == {0}
 
