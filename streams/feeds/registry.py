@@ -13,6 +13,7 @@ from streams.feeds.bybit import Bybit
 from streams.feeds.coinbase import Coinbase
 from streams.feeds.coinbase_exchange import CoinbaseExchange
 from streams.feeds.deribit import Deribit
+from streams.feeds.derive import Derive
 from streams.feeds.dydx import DydxV4
 from streams.feeds.gateio import GateIo
 from streams.feeds.hyperliquid import Hyperliquid
@@ -37,6 +38,7 @@ FEEDS: Mapping[str, Callable[[], Venue]] = {
         Coinbase,
         CoinbaseExchange,
         Deribit,
+        Derive,
         DydxV4,
         GateIo,
         Hyperliquid,
