@@ -21,7 +21,7 @@ from streams.ends import Ends
 from streams.health import Health, Step
 from streams.logs import logger
 from streams.partition import PartitionWorker
-from streams.publisher import Publisher
+from streams.publisher import JOURNAL, Publisher
 from streams.transport import BatchedApp
 from streams.wire import Wire
 
@@ -48,6 +48,7 @@ class Worker:
         self.taken = 0  # records of partitions that are no longer ours
         self._name = secrets.token_hex(8)
         self._claims: dict[int, asyncio.Lock] = {}
+        self._unsure: set[int] = set()  # kept over a rebalance, claim not yet looked at
         self._jumps: dict[int, list[LogStartJumped]] = {}  # of partitions that are not claimed yet
         self._begun_ns = 0  # when commands began to be read
         self._ready = asyncio.Event()
@@ -126,13 +127,26 @@ class Worker:
         return self._commands.standing.closed is None or waited_ms >= self.settings.command_confirm_ms
 
     async def _partition(self, number: int) -> PartitionWorker:
-        """The engine of a partition; a new one claims it first, so that its epoch is above all before."""
+        """The engine of a partition; a new one claims it first, so that its epoch is above all before.
+
+        After a rebalance an engine is kept only while its claim is the last one: a process that was stopped
+        for a while cannot know that another worker had the partition meanwhile.
+        """
         async with self._claims.setdefault(number, asyncio.Lock()):
+            if number in self._unsure and number in self.partitions:
+                place = (self.settings.named(JOURNAL), number)
+                if (await self._ends.ask([place])).get(place) != self.partitions[number].engine.epoch + 1:
+                    self._drop(number)
+            self._unsure.discard(number)
             if number not in self.partitions:
                 self.partitions[number] = await self._claim(number)
             for jump in self._jumps.pop(number, ()):
                 self.partitions[number].control(jump)
             return self.partitions[number]
+
+    def _drop(self, number: int) -> None:
+        """Forget a partition: its state misses what another worker took."""
+        self.taken += self.partitions.pop(number).counts.records
 
     async def _claim(self, number: int) -> PartitionWorker:
         assert self._publisher is not None
@@ -222,8 +236,8 @@ class Worker:
         assigned: Iterable[Any] = sent[-1]
         numbers = {tp.partition for tp in assigned if tp.topic in self.topics}
         for number in [n for n in self.partitions if n not in numbers]:
-            lost = self.partitions.pop(number)
-            self.taken += lost.counts.records
+            self._drop(number)
+        self._unsure |= self.partitions.keys()
         self.health.reach(Step.ASSIGNED)
 
     async def _drain(self, *_: Any, **__: Any) -> None:
