@@ -166,7 +166,7 @@ class Feed:
 
     def _book_of(self, message: RawMessage) -> _Book | None:
         symbol = message.symbol or self._symbol
-        if message.symbol is not None:
+        if message.symbol is not None and len(self._heard) < 2:  # one, or several: more need not be kept
             self._heard.add(message.symbol)
         if symbol is None:
             # REST snapshots of Binance spot: in a capture of one symbol it is clear whose they are.

@@ -15,7 +15,7 @@ from streams.feeds import fields
 from streams.feeds.protocol import Delta, MessageError, Notice, Quote, RawLevel, RawMessage, Snapshot, Verdict
 
 LATE_NS = 60 * fields.S  # further back than this is no late message: the venue has set its time back
-MAX_COINS = 10_000  # whose last blocks are remembered; more than ten times what is listed
+MAX_COINS = 1_000  # whose last blocks are remembered: as many subscriptions as the venue allows an address
 
 
 class Hyperliquid:
