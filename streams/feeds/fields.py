@@ -135,7 +135,7 @@ def answer(message: Any) -> tuple[Any, Mapping[str, str]]:
 
 
 def in_range(last: int | None, delta: Delta) -> Verdict:
-    """Ids without holes: `first` at most one more than the last one applied, which repeats may reach back to."""
+    """Ids without holes: `first` is at most one more than the last one applied; it may reach further back."""
     first, final = delta.first_update_id, delta.last_update_id
     if last is None or first is None or final is None:
         return Verdict.BREAK
