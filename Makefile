@@ -7,8 +7,12 @@ PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Kernels against their twins, schemas, and the project's frame; proofs of the whole engine are left to `make test`.
+QUICK := tests/schemas tests/strategies tests/test_project.py tests/test_tidy.py tests/test_docs.py \
+	$(addprefix --ignore=tests/strategies/,test_cuts.py test_guard_holds.py test_mutations.py)
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check prove style types contracts lock clean
+.PHONY: help setup demo test check prove style types contracts docs lock clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -23,7 +27,7 @@ test: setup style types contracts ## style, types, import contracts and every te
 	$(BIN)/python -m pytest
 
 check: setup style types contracts ## the quick lane: no broker, under 60 s when warm
-	$(BIN)/python -m pytest -m "not prove and not kafka" tests/schemas tests/strategies tests/test_project.py tests/test_tidy.py
+	$(BIN)/python -m pytest -m "not prove and not kafka and not recording" $(QUICK)
 
 prove: setup ## the long proofs, whole
 	$(BIN)/python -m pytest -m prove -o faulthandler_timeout=3600
@@ -37,6 +41,9 @@ types: setup
 
 contracts: setup
 	$(BIN)/lint-imports
+
+docs: setup ## write the tables of README and guide that are made from the code
+	$(BIN)/python -m tests.docs
 
 lock: ## resolve the dependencies anew (needs uv)
 	@sh scripts/lock.sh

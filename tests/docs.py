@@ -1,4 +1,4 @@
-"""Tables of the documents that are made from the code: `python -m tests.docs` writes them anew."""
+"""Tables of the documents that are made from the code: `make docs` writes them anew."""
 
 from __future__ import annotations
 

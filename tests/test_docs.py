@@ -64,7 +64,7 @@ def test_tables_are_those_of_the_code(name: str) -> None:
     document, make = docs.TABLES[name]
     found = docs.between(name).search(read(document))
     assert found, f"{document} has no table {name}"
-    assert found[2] == make(), "run python -m tests.docs"
+    assert found[2] == make(), "run make docs"
 
 
 @pytest.mark.parametrize("model", [Limits, Venue, Instrument])

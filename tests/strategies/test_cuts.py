@@ -37,7 +37,8 @@ def market(seed: int, n: int = 250) -> tuple[list[Record], list[Record]]:
         if draw.random() < 0.05:
             record["receive_time_ns"] -= draw.randrange(10**7)
             record["session"] = 0
-    return ([r for r in records if r["level"] == level] for level in ("l1", "l2"))  # type: ignore[return-value]
+    l1, l2 = ([r for r in records if r["level"] == level] for level in ("l1", "l2"))
+    return l1, l2
 
 
 def collect(into: Outputs, more: Outputs) -> None:
