@@ -133,14 +133,35 @@ def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
 
 
 def stamped_lines(file: IO[bytes], _start_ns: int) -> Iterator[Raw]:
-    """`<receive time in ns> <message>`; empty lines are passed over."""
+    """`<receive time in ns> <message>`, or lines of a connection and its REST calls; empty lines say nothing.
+
+    Of a connection: `<url> <-> <s>` a new one (a message of no bytes), `<url> <- <s>: <sent>` (passed over,
+    as are the collector's settings), `<s>: <received>`, and `<url> -> <s>: <answer>`, which becomes
+    {"rest": URL, "body": ANSWER}. These times are in s since 1970.
+    """
     for number, line in _lines(file):
-        if not line:
-            continue
         stamp, _, message = line.partition(b" ")
-        if not stamp.isdigit() or not message or not FIRST_NS < int(stamp) < LAST_NS:
-            raise MessageError(f"line {number}: not of the form `<receive time in ns> <message>`")
-        yield Raw(number, int(stamp), message)
+        if stamp.isdigit() and message and FIRST_NS < int(stamp) < LAST_NS:
+            yield Raw(number, int(stamp), message)
+        elif line and not line.startswith(b"configuration: "):
+            yield from _of_connection(line, number)
+
+
+def _of_connection(line: bytes, number: int) -> Iterator[Raw]:
+    found = WIRE_LINE.fullmatch(line)
+    if found is None or (found["way"] is None and found["message"] is None):
+        raise MessageError(
+            f"line {number}: not of the form `<receive time in ns> <message>`, nor of a connection"
+        )
+    stamp = _seconds_ns(found["time"], number)
+    message = found["message"] or b""
+    if found["way"] == b"<->":
+        yield Raw(number, stamp, CONNECTED)
+    elif found["way"] == b"->":
+        url = orjson.dumps(found["url"].decode())
+        yield Raw(number, stamp, b'{"rest":%s,"body":%s}' % (url, message))
+    elif found["way"] is None and message:
+        yield Raw(number, stamp, message)
 
 
 def quote_rows(file: IO[bytes], _start_ns: int) -> Iterator[Raw]:
@@ -179,29 +200,6 @@ def _utc_ns(stamp: bytes, number: int) -> int:
     return whole * 1_000_000_000 + time.microsecond * 1_000
 
 
-def wire_lines(file: IO[bytes], _start_ns: int) -> Iterator[Raw]:
-    """Lines of one connection and its REST calls; what was sent is passed over.
-
-    `<url> <-> <s>` a new connection (a message of no bytes), `<url> <- <s>: <sent>`, `<s>: <received>`, and
-    `<url> -> <s>: <answer>`, which becomes {"rest": URL, "body": ANSWER}. Times are in s since 1970.
-    """
-    for number, line in _lines(file):
-        if not line:
-            continue
-        found = WIRE_LINE.fullmatch(line)
-        if found is None or (found["way"] is None and found["message"] is None):
-            raise MessageError(f"line {number}: not of the form `<s>: <message>` or `<url> -> <s>: <answer>`")
-        stamp = _seconds_ns(found["time"], number)
-        message = found["message"] or b""
-        if found["way"] == b"<->":
-            yield Raw(number, stamp, CONNECTED)
-        elif found["way"] == b"->":
-            url = orjson.dumps(found["url"].decode())
-            yield Raw(number, stamp, b'{"rest":%s,"body":%s}' % (url, message))
-        elif found["way"] is None and message:
-            yield Raw(number, stamp, message)
-
-
 def _seconds_ns(stamp: bytes, number: int) -> int:
     seconds, _, part = stamp.partition(b".")
     found = int(seconds) * 1_000_000_000 + int(part[:9].ljust(9, b"0"))
@@ -219,6 +217,6 @@ SHAPES: Mapping[str, Callable[[IO[bytes], int], Iterator[Raw]]] = {
     "stamped_lines": stamped_lines,
     "quote_rows": quote_rows,
     "json_list": json_list,
-    "wire_lines": wire_lines,
+    "wire_lines": stamped_lines,
     "lighter_list": lighter_list,
 }

@@ -220,6 +220,8 @@ class Trial:
     def _take(self, updates: list[Update]) -> list[Update]:
         for update in updates:
             self.reader.take(update)
+            if self._one.venue_cuts:
+                self.reader.book.cut(self._one.depth)
         return updates
 
     @property
