@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import sys
 
 from streams.broker import Broker, find_broker
@@ -31,9 +33,16 @@ def create_app(settings: Settings, broker: Broker) -> BatchedApp:
     )
 
 
+def without_known_traces(record: logging.LogRecord) -> bool:
+    """Faust logs a crash five times with its trace; of our faults, and what they cancel, a line says all."""
+    if record.exc_info and isinstance(record.exc_info[1], (InterlayerError, asyncio.CancelledError)):
+        record.exc_info = None
+    return True
+
+
 try:
     settings = load_settings()
-    set_up(settings)
+    set_up(settings).addFilter(without_known_traces)
     markets = load_markets(settings.markets)
     broker = find_broker(settings.broker, security=settings.kafka_config())
     app = create_app(settings, broker)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import faust
 import typer
@@ -16,7 +16,32 @@ from streams.errors import RunError
 
 
 class Runner(faust.Worker):
-    """Faust's worker, with our logs instead of its own."""
+    """Faust's worker, with our logs, and without its spinner, whose escape codes end in log files."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._first_reason: BaseException | None = None
+        super().__init__(*args, **options)
+        self.spinner = None
+
+    @property
+    def crash_reason(self) -> BaseException | None:
+        """The first reason: all that it cancels on the way down counts as crashed too."""
+        return self._first_reason
+
+    @crash_reason.setter
+    def crash_reason(self, reason: BaseException | None) -> None:
+        if self._first_reason is None or isinstance(self._first_reason, asyncio.CancelledError):
+            self._first_reason = reason
+
+    def run(self) -> BaseException | None:
+        """Run until the end; why it crashed, None where it did not."""
+        try:
+            self.execute_from_commandline()
+        except (SystemExit, KeyboardInterrupt):
+            pass  # its exit code says nothing of a crash
+        except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001  # whatever ended it is the reason
+            self.crash_reason = raised
+        return self.crash_reason
 
     def _setup_logging(self) -> None:
         """Leave logging as `streams.logs` has set it up."""
@@ -47,7 +72,5 @@ def worker(
     app.worker_init()
     app.worker_init_post_autodiscover()  # compiles the kernels, before the group is joined
     runner = Runner(app, loglevel=settings.log_level, quiet=True)
-    with suppress(SystemExit, KeyboardInterrupt):  # its exit code says nothing of a crash
-        runner.execute_from_commandline()
-    if fault := runner.crash_reason or app.crash_reason:
-        raise RunError(f"the worker ended: {fault}") from fault
+    if fault := runner.run():
+        raise RunError(f"the worker ended: {str(fault) or type(fault).__name__}") from fault
