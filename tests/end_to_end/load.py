@@ -55,6 +55,7 @@ class Feed:
         self.session = time.time_ns()
         self.sequences = dict.fromkeys(VENUES, 0)
         self.made = 0
+        self.size = 10_000
 
     def record(self, venue: str, kind: str, **more: Any) -> bytes:
         """The next record of a venue, received now."""
@@ -77,11 +78,18 @@ class Feed:
         ]
 
     def next(self) -> bytes:
-        """What can be earned changes by its size."""
+        """What can be earned changes by its size with every delta; key frames let a newcomer in."""
         self.made += 1
-        if self.made % 500 == 0:
-            return self.record("b", "heartbeat")
-        return self.record("a", "delta", bids=[(10_100, 10_000 + self.made % 1_000)])
+        if self.made % 100 == 0:
+            return self.record(
+                "b", "snapshot", bids=[(9_900, 10_000)], asks=[(10_000, 20_000)], key_frame=True
+            )
+        if self.made % 100 == 50:
+            return self.record(
+                "a", "snapshot", bids=[(10_100, self.size)], asks=[(10_300, 10_000)], key_frame=True
+            )
+        self.size = 10_000 + self.made % 1_000
+        return self.record("a", "delta", bids=[(10_100, self.size)])
 
 
 class Load:
