@@ -117,7 +117,8 @@ def iso(value: Any) -> int:
     head, dot, part = stamp.partition(".")
     if dot and not (part.isascii() and part.isdecimal()):
         raise ValueError(f"{stamp:.40} is no time")
-    seconds = int(datetime.fromisoformat(head).replace(tzinfo=UTC).timestamp())
+    time = datetime.fromisoformat(head)
+    seconds = int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
     found = seconds * S + int(part[:9].ljust(9, "0"))
     if not 0 <= found <= LAST_NS:
         raise ValueError(f"{stamp:.40} is no time")

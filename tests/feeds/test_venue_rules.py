@@ -91,6 +91,19 @@ def test_a_verdict_is_published_with_each_update(name: str) -> None:
     assert (lost.kind, lost.state, lost.checksum) == (UpdateKind.CLEAR, FeedState.GAP, Checksum.WRONG)
 
 
+def test_spreads_of_kraken_v1_are_quotes() -> None:
+    """The example of docs.kraken.com, "spot-ws-spread": bid, ask, time, size of the bid, of the ask."""
+    raw = b'[0,["5698.40000","5700.00000","1542057299.545897","1.012","0.987"],"spread","BTC/USD"]'
+    (quote,) = Trial(KIT["kraken_v1"]).say(raw)
+    assert (quote.bids, quote.asks) == ([(56_984, 1_012)], [(57_000, 987)])
+    assert quote.event_time_ns == 1_542_057_299_545_897_000
+
+
+def test_versions_of_kraken_are_told_apart() -> None:
+    with pytest.raises(UserError, match="choose --venue kraken_v1"):
+        Trial(KIT["kraken"]).say(b'[992,{"as":[],"bs":[]},"book-10","BTC/USD"]')
+
+
 # --- OKX ----------------------------------------------------------------------------------------------------
 
 
