@@ -1,9 +1,9 @@
 """Gate.io: `order_book_update` and `obu` (L2), `book_ticker` (L1), of spot and futures, and REST books.
 
-Rules: gate.com's API documents, "local order book": ids of one symbol have no holes, `U` is the first and `u`
-the last of an update; take a REST book (`with_id=true`, its `id`), drop updates with u <= id, the first one
-kept has U <= id + 1 <= u, and each later one begins one after the last. The first update of a subscription
-may be the whole book and carry an old `U`: the REST book decides. `obu` sends the whole book itself (`full`).
+Rules: the API's documents, "local order book", and the announcement of `obu` (2025-05-30). Ids of one symbol
+have no holes, `U` is the first and `u` the last of an update; take a REST book (`with_id=true`, its `id`), drop
+updates with u <= id, the first one kept has U <= id + 1 <= u, and each later one begins one after the last.
+An update that is `full` is the whole book: `obu` begins with one, and both channels may send more of them.
 Sizes are absolute, 0 removes.
 """
 
@@ -50,7 +50,7 @@ def _read(message: Any) -> Iterable[RawMessage]:
             return
         raise MessageError("no message of Gate.io's websocket, and no book: it has no 'channel'")
     channel = fields.name(message["channel"]).rpartition(".")[2]
-    if message.get("event") not in ("update", "all"):
+    if message.get("event", "update") != "update":  # obu sends none
         return
     if channel == "order_book_update" or channel == "obu":
         yield _update(fields.table(message["result"]), grouped=channel == "obu")

@@ -207,8 +207,13 @@ def test_gateio_other_channels() -> None:
     time = 1_615_366_381_417 * MS
     assert read(GateIo(), futures) == [Delta("BTC_USD", expected, [], 5, 9, event_time_ns=time)]
     grouped = {"t": 1_615_366_381_417, "full": True, "s": "ob.BTC_USDT.50", "u": 9, "b": [["1", "2"]]}
-    message = {"channel": "spot.obu", "event": "update", "result": grouped}
+    message = {"channel": "spot.obu", "result": grouped, "time_ms": 1_748_572_394_332}  # no event
     assert read(GateIo(), message) == [Snapshot("BTC_USDT", [("1", "2")], [], 9, time)]
+    more = {"t": 1_615_366_381_417, "s": "ob.BTC_USDT.50", "U": 10, "u": 12, "a": [["3", "0"]]}
+    message = {"channel": "spot.obu", "result": more}
+    assert read(GateIo(), message) == [Delta("BTC_USDT", [], [("3", "0")], 10, 12, event_time_ns=time)]
+    subscribed = {"channel": "spot.obu", "event": "subscribe", "result": {"status": "success"}}
+    assert read(GateIo(), subscribed) == []
     best = {"t": 1_615_366_381_417, "u": 4, "s": "BTC_USDT", "b": "1", "B": "2", "a": "", "A": ""}
     message = {"channel": "spot.book_ticker", "event": "update", "result": best}
     assert read(GateIo(), message) == [Quote("BTC_USDT", ("1", "2"), None, 4, time)]
