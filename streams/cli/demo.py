@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -20,7 +24,23 @@ from streams.cli.output import (
 from streams.config import load_markets
 from streams.demo.run import Demo, Result, run
 from streams.demo.view import percentiles, shown_ms
+from streams.errors import RunError
 from streams.out import write_json
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM leaves as Ctrl-C does, and both work in a shell's background too: nothing stays behind."""
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def demo(
@@ -40,7 +60,11 @@ def demo(
     """
     settings = settings_of(ctx, broker=broker, prefix=prefix, markets=markets, out=out)
     load_markets(settings.markets)  # says what is wrong before anything is started
-    result = run(Demo(settings, seconds, seed, rate, settings.out / "demo"), as_json)
+    try:
+        with ended_by_signals():
+            result = run(Demo(settings, seconds, seed, rate, settings.out / "demo"), as_json)
+    except KeyboardInterrupt:
+        raise RunError("interrupted; all that was started has ended") from None
     path = write_json(settings.out, "demo", result.record())
     if as_json:
         say_json(result.record())
@@ -48,8 +72,8 @@ def demo(
     say_table(("measured", "value"), rows(result), title="What came out")
     for injection in result.score.missed:
         say(f"missed: {injection.id}, {injection.product}, {injection.edge_bps:.2f} bps")
-    for signal in result.score.invented:
-        say(f"invented: {signal['signal_id']}, {signal['product']}, {signal['net_edge_bps']:.2f} bps")
+    for found in result.score.invented:
+        say(f"invented: {found['signal_id']}, {found['product']}, {found['net_edge_bps']:.2f} bps")
     say(f"written to {path}")
 
 

@@ -17,7 +17,7 @@ from rich.live import Live
 from streams.admin import TopicAdmin, wanted
 from streams.broker import Broker, open_broker
 from streams.broker.address import SCHEME
-from streams.broker.process import choose_port
+from streams.broker.process import RELEASE, choose_port, handle_of, python_env, spawn, stop, watch
 from streams.cli.output import console, is_terminal, say
 from streams.config import Settings
 from streams.demo.score import Score, score
@@ -124,6 +124,8 @@ def _with_worker(demo: Demo, broker: Broker, watch: Watch, quiet: bool) -> Resul
             stats = _show(demo, broker, watch, web, worker, feed, log, quiet)
             if feed.returncode:
                 raise RunError(f"the market ended with exit code {feed.returncode}: {_last_line(market_log)}")
+        if not stats:
+            raise RunError(f"the worker's web port {port} never answered, see {log}")
         updates = int(stats["records"]) - before
         _end(worker, log)
     return _judge(demo, broker, watch, updates, truth)
@@ -165,6 +167,7 @@ def _show(
     )
     began = last = said = time.monotonic()
     ended = 0.0
+    gained = 0
     if live:
         live.start()
     try:
@@ -185,7 +188,7 @@ def _show(
                 say(headline(picture, watch))
             if feed.poll() is not None:
                 ended = ended or now
-                idle = not gained and not picture.stats.get("waiting", 0)
+                idle = bool(stats) and not gained and not stats["waiting"]
                 if idle or now - ended > CATCH_UP_LIMIT_S:
                     return dict(picture.stats)
     finally:
@@ -195,21 +198,19 @@ def _show(
 
 @contextmanager
 def _child(arguments: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A command of ours as a process of its own, its output in `log`; ended on the way out."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "streams.cli", *arguments], stdout=output, stderr=subprocess.STDOUT
-        )
+    """A command of ours as a process of its own, its output in `log`; it ends with us, however we end."""
+    log.unlink(missing_ok=True)
+    process = spawn([sys.executable, "-m", "streams.cli", *arguments], log, python_env())
+    handle = handle_of(process.pid)
+    watchdog = watch(handle) if handle is not None else None
     try:
         yield process
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(END_LIMIT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        if handle is not None:
+            stop(handle, END_LIMIT_S)
+        process.wait()
+        if watchdog is not None:
+            watchdog.communicate(RELEASE)
 
 
 def _end(worker: subprocess.Popen[bytes], log: Path) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -86,6 +89,31 @@ def test_it_leaves_nothing_but_out(done: tuple[Path, subprocess.CompletedProcess
     folder, _ = done
     assert [path.name for path in folder.iterdir()] == ["out"]
     assert left_running(folder) == []
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_it_leaves_nothing_running_when_it_is_ended(tmp_path: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "streams.cli", "demo", "--seconds", "120"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        truth = tmp_path / "out" / "demo" / "truth.jsonl"  # the last that starts is the market
+        until(truth.exists)
+        assert len(left_running(tmp_path)) >= 4
+        running.send_signal(number)
+        _, told = running.communicate(timeout=LIMIT_S)
+    if number is not signal.SIGKILL:
+        assert running.returncode == 1
+        assert told == "interlayer: interrupted; all that was started has ended\n"
+    until(lambda: not left_running(tmp_path))
+
+
+def until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 BAD_MARKETS = "[venues.a]\nlayer = 'l9'\ntaker_fee_bps = 1\n"
