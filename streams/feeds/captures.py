@@ -208,8 +208,10 @@ def _seconds_ns(stamp: bytes, number: int) -> int:
     return found
 
 
-def lighter_list(file: IO[bytes], _start_ns: int) -> Iterator[Raw]:
-    """See `streams.feeds.shapes_lighter`."""
+def lighter_list(file: IO[bytes], start_ns: int) -> Iterator[Raw]:
+    """A JSON list (see `streams.feeds.shapes_lighter`), or else stamped lines."""
+    if cast(io.BufferedReader, file).peek(1)[:1] != b"[":
+        return stamped_lines(file, start_ns)
     return map(Raw._make, shapes_lighter.messages(file))
 
 

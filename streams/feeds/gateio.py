@@ -1,8 +1,8 @@
 """Gate.io: `order_book_update` and `obu` (L2), `book_ticker` (L1), of spot and futures, and REST books.
 
 Rules: the API's documents, "local order book", and the announcement of `obu` (2025-05-30). Ids of one symbol
-have no holes, `U` is the first and `u` the last of an update; take a REST book (`with_id=true`, its `id`), drop
-updates with u <= id, the first one kept has U <= id + 1 <= u, and each later one begins one after the last.
+have no holes, `U` is the first and `u` the last of an update; take a REST book (`with_id=true`, its `id`),
+drop updates with u <= id, the first one kept has U <= id + 1 <= u, and each later one begins after the last.
 An update that is `full` is the whole book: `obu` begins with one, and both channels may send more of them.
 Sizes are absolute, 0 removes.
 """

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import heapq
 import json
 from decimal import Decimal
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +71,17 @@ def test_a_recorders_zone_is_found_in_the_first_message_with_a_time() -> None:
         (1, 1_760_041_997_000_000_000),
         (2, 1_760_041_997_250_000_000),
     ]
+
+
+@pytest.mark.parametrize("name", ["c.json", "c.json.gz"])
+@pytest.mark.parametrize("lines", [False, True])
+def test_lists_and_stamped_lines_are_both_read(tmp_path: Path, name: str, lines: bool) -> None:
+    text = b'[{"captured_at": "1970-01-01T00:00:05", "data": {"type": "pong"}}]'
+    if lines:
+        text = b'5000000000 {"type":"pong"}\n'
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    assert [tuple(raw) for raw in Capture(path, Lighter.shape)] == [(1, 5_000_000_000, b'{"type":"pong"}')]
 
 
 @pytest.mark.parametrize(
