@@ -206,10 +206,10 @@ def test_the_markets_files_that_ship_load(name: str) -> None:
 
 
 def test_the_output_shown_is_the_demos() -> None:
-    (shown,) = (block for block in blocks("README.md", "text") if "What came out" in block)
+    (shown,) = (block for block in blocks("README.md", "text") if "\nmeasured" in block)
     result = Result("embedded", 1, 1.0, [1.0], Score(0, 0, (), ()), 1, 1, 0, {})
-    told = [re.split(r"  +", line)[0] for line in shown.split("What came out\n")[1].splitlines()[:-1]]
-    assert told == [name for name, _ in rows(result)]
+    told = [re.split(r"  +", line)[0] for line in shown.split("\n...\n")[1].splitlines()[:-1]]
+    assert told == ["measured", *(name for name, _ in rows(result))]
     watch: Any = type("W", (), {"latencies_ms": [], "open": {}, "counts": dict.fromkeys(
         ("signal", "risk.event", "book.reject"), 0)})  # fmt: skip
     words = re.sub(r"[0-9.,-]+", "", headline(Picture("the embedded broker", 1, 2), watch)).replace(" ms", "")
