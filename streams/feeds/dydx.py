@@ -136,20 +136,25 @@ class AgedBook:
         )
 
     def _uncross(self, bids: set[Decimal], asks: set[Decimal]) -> None:
-        while self.bids and self.asks:
-            bid, ask = max(self.bids), min(self.asks)
-            if bid < ask:
-                return
+        if not self.bids or not self.asks or max(self.bids) < min(self.asks):
+            return
+        buying, selling = sorted(self.bids), sorted(self.asks, reverse=True)  # the best are the last
+        while buying and selling and buying[-1] >= selling[-1]:
+            bid, ask = buying[-1], selling[-1]
             (bid_size, bid_time), (ask_size, ask_time) = self.bids[bid], self.asks[ask]
-            taken = min(bid_size, ask_size)
+            # The older one goes as a whole; of one time, each loses what the other has.
+            bid_left = bid_size - ask_size if bid_time == ask_time else Decimal(0)
+            ask_left = ask_size - bid_size if bid_time == ask_time else Decimal(0)
             if bid_time <= ask_time:
                 bids.add(bid)
-                left = bid_size - taken if bid_time == ask_time else Decimal(0)
-                _set(self.bids, bid, left, bid_time)
+                _set(self.bids, bid, max(bid_left, Decimal(0)), bid_time)
             if ask_time <= bid_time:
                 asks.add(ask)
-                left = ask_size - taken if bid_time == ask_time else Decimal(0)
-                _set(self.asks, ask, left, ask_time)
+                _set(self.asks, ask, max(ask_left, Decimal(0)), ask_time)
+            if bid not in self.bids:
+                buying.pop()
+            if ask not in self.asks:
+                selling.pop()
 
 
 def _set(side: Side, price: Decimal, size: Decimal, number: int) -> None:

@@ -187,3 +187,14 @@ def test_what_is_no_number_is_refused(text: str) -> None:
     raw["contents"]["bids"][0]["price"] = text
     with pytest.raises(MessageError, match="price"):
         list(DydxV4().parse(json.dumps(raw).encode()))
+
+
+def test_a_book_that_is_crossed_all_through_is_uncrossed_in_one_go() -> None:
+    """20,000 levels a side: searching for the best one anew each time would take minutes."""
+    count = 20_000
+    bids, asks = [(count + p, 1) for p in range(count)], [(1 + p, 1) for p in range(count)]
+    fed = feed()
+    fed.receive(wire(0, [*bids, (1, 5)], asks, whole=True), START)
+    book = fed.depth("v", "BTC-USD").book
+    # Each sets off one of the other side; the last ask meets the bid at 20,000.
+    assert (book.bids, book.asks) == ({1: 50}, {})

@@ -1,4 +1,4 @@
-"""A feed keeps what it needs of the books it was given, whatever else comes over the wire."""
+"""What comes over the wire costs no more than it must: no memory is kept, no depth of nesting is followed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import tracemalloc
 import pytest
 
 from streams.feeds.protocol import MessageError
+from streams.feeds.registry import FEEDS
 from tests.feeds.conformance import Row, Trial, rows, story, whole
 
 MESSAGES = 1_100  # of each of two rounds; venues that number by connection may keep 1,000 books or times
@@ -55,3 +56,31 @@ def peak(trial: Trial, row: Row, numbers: range) -> int:
         if number % 4 == 0:
             hear(trial, spoilt(row, number))
     return tracemalloc.get_traced_memory()[1]
+
+
+HOSTILE = {
+    "nested lists": b"[" * 200_000,
+    "nested objects": b'{"a":' * 200_000 + b"1" + b"}" * 200_000,
+    "a number of 100,000 digits": b'{"offset": ' + b"1" * 100_000 + b"}",
+    "an exponent": b'{"price": 1e999999999}',
+    "no number": b'{"price": NaN}',
+    "a text that never ends": b'{"a": "' + b"x" * 1_000_000,
+    "a text of 1 MB": b'"' + b"x" * 1_000_000 + b'"',
+    "no UTF-8": b'{"a": "\xff\xfe"}',
+    "a mark of UTF-16": "\ufeff{}".encode("utf-16"),
+    "a mark of UTF-8": b"\xef\xbb\xbf{}",
+    "zeros": bytes(1_000),
+    "one half of a pair": b'{"channel": "\\ud800", "type": "\\ud800"}',
+}
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+@pytest.mark.parametrize("raw", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_bytes_give_no_book(feed: str, raw: bytes) -> None:
+    try:
+        assert not list(FEEDS[feed]().parse(raw))
+    except MessageError as fault:
+        reason = str(fault)
+    else:
+        return
+    assert 0 < len(reason) < 300
