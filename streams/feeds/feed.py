@@ -193,6 +193,9 @@ class Feed:
             book.counts.ignored += 1
             return
         book.counts.quotes += 1
+        if book.quote is not None and quote.restarts:
+            # Readers take a lower id for a contradiction, unless they are told to forget the last one.
+            yield self._update(book, Channel.L1, UpdateKind.CLEAR, FeedState.RESYNC, now)
         book.quote = self._update(
             book,
             Channel.L1,
@@ -222,6 +225,7 @@ class Feed:
         self, delta: Delta, book: _Book, bids: list[Level], asks: list[Level], now: int
     ) -> Iterator[Update]:
         self._line(book, Channel.L2, now)
+        before = book.depth.last
         verdict = book.depth.delta(Step(delta, bids, asks))
         if verdict is Verdict.OLD:
             book.counts.ignored += 1
@@ -230,6 +234,10 @@ class Feed:
             yield self._lost(book, now)
         elif verdict is Verdict.FITS:
             book.counts.deltas += 1
+            if before is not None and delta.last_update_id is not None and delta.last_update_id < before:
+                # The venue counts anew within the stream (OKX): only a whole book may have a lower id.
+                yield self._full(book, now, book.depth.checked, key_frame=False)
+                return
             yield self._update(
                 book,
                 Channel.L2,

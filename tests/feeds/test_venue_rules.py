@@ -123,7 +123,9 @@ def synced_okx() -> Trial:
 def test_okx_heartbeats_and_numbers_that_begin_anew() -> None:
     trial = synced_okx()
     trial.say(okx(100, 100))
-    trial.say(okx(100, 3, [["45283.4", "2", "0", "1"]]))
+    (anew,) = trial.say(okx(100, 3, [["45283.4", "2", "0", "1"]]))
+    # To readers a lower id is a contradiction, except of a whole book.
+    assert (anew.kind, anew.last_update_id, len(anew.bids)) == (UpdateKind.SNAPSHOT, 3, 2)
     trial.say(okx(3, 5, [["45283.3", "2", "0", "1"]]))
     assert (trial.state, len(trial.depth.bids)) == (FeedState.SYNCED, 3)
 
@@ -202,7 +204,8 @@ def test_bybit_depth_one_is_a_quote_that_is_repeated_and_begins_anew() -> None:
     assert (quote.channel, quote.bids, quote.asks) == (Channel.L1, [(452_835, 1_000)], [(452_900, 1_000)])
     assert trial.say(bybit(700, "snapshot", depth=1)) == []
     assert trial.say(bybit(699, "snapshot", depth=1)) == []
-    assert len(trial.say(bybit(1, "snapshot", depth=1))) == 1
+    anew = trial.say(bybit(1, "snapshot", depth=1))
+    assert [(u.kind, u.last_update_id) for u in anew] == [(UpdateKind.CLEAR, None), (UpdateKind.QUOTE, 1)]
     assert len(trial.say(bybit(2, "snapshot", depth=1))) == 1
 
 
