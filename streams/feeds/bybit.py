@@ -22,7 +22,7 @@ class Bybit:
     """One connection to Bybit's public websocket v5, REST books among its messages."""
 
     name = "bybit"
-    shape = "wire_lines"
+    shape = "stamped_lines"
 
     def parse(self, raw: bytes) -> Iterable[RawMessage]:
         """Books; tickers, trades and answers to subscriptions are passed over."""

@@ -219,6 +219,5 @@ SHAPES: Mapping[str, Callable[[IO[bytes], int], Iterator[Raw]]] = {
     "stamped_lines": stamped_lines,
     "quote_rows": quote_rows,
     "json_list": json_list,
-    "wire_lines": stamped_lines,
     "lighter_list": lighter_list,
 }

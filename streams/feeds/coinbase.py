@@ -27,7 +27,7 @@ class Coinbase:
     """One connection to Coinbase's Advanced Trade websocket."""
 
     name = "coinbase"
-    shape = "wire_lines"
+    shape = "stamped_lines"
 
     def __init__(self) -> None:
         self._next: int | None = None

@@ -18,7 +18,7 @@ class CoinbaseExchange:
     """One connection to Coinbase Exchange's websocket."""
 
     name = "coinbase_exchange"
-    shape = "wire_lines"
+    shape = "stamped_lines"
 
     def parse(self, raw: bytes) -> Iterable[RawMessage]:
         """Books; tickers, matches and answers to subscriptions are passed over."""

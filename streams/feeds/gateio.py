@@ -21,7 +21,7 @@ class GateIo:
     """One connection to Gate.io, REST books among its messages as {"rest": URL, "body": ANSWER}."""
 
     name = "gateio"
-    shape = "wire_lines"
+    shape = "stamped_lines"
 
     def parse(self, raw: bytes) -> Iterable[RawMessage]:
         """Books and quotes; trades, candles and answers to subscriptions are passed over."""

@@ -23,7 +23,7 @@ class Kraken:
     """One connection to Kraken's websocket v2."""
 
     name = "kraken"
-    shape = "wire_lines"
+    shape = "stamped_lines"
     checksum_depth = 10
     cuts = True
 

@@ -20,7 +20,7 @@ class KrakenV1:
     """One connection to Kraken's websocket v1."""
 
     name = "kraken_v1"
-    shape = "wire_lines"
+    shape = "stamped_lines"
     checksum_depth = 10
     cuts = True
 

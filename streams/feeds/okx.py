@@ -29,7 +29,7 @@ class Okx:
     """One connection to OKX's public websocket, REST books among its messages."""
 
     name = "okx"
-    shape = "wire_lines"
+    shape = "stamped_lines"
     checksum_depth = 25
 
     def parse(self, raw: bytes) -> Iterable[RawMessage]:

@@ -110,7 +110,7 @@ def test_gateio_agrees_with_its_own_tickers() -> None:
     """
     feed = Feed(GateIo(), markets("gateio", GATEIO), "gateio")
     files = [recording(f"venue_wire_captures/GATEIO.{name}") for name in ("http.0.0", "ws.1.0")]
-    captures = [Capture(path, "wire_lines") for path in files]
+    captures = [Capture(path, "stamped_lines") for path in files]
     agree = 0
     late: list[str] = []
     began: set[str] = set()
@@ -156,7 +156,7 @@ def top(feed: Feed, symbol: str) -> tuple[Decimal, Decimal]:
 def test_a_book_that_no_lot_fits_is_refused() -> None:
     """INK_USDT has sizes of nine decimals and one of ten million: no lot holds both in 2^53 units."""
     feed = Feed(GateIo(), markets("gateio", {"INK_USDT": (7, 9)}), "gateio")
-    raws = list(Capture(recording("venue_wire_captures/GATEIO.http.0.0"), "wire_lines"))
+    raws = list(Capture(recording("venue_wire_captures/GATEIO.http.0.0"), "stamped_lines"))
     ink = next(raw for raw in raws if b"INK_USDT" in raw.message[:120])
     with pytest.raises(MessageError, match=r"above 2\^53 units"):
         feed.receive(ink.message, ink.receive_time_ns)
