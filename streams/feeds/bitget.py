@@ -1,8 +1,8 @@
-"""Bitget v2: `books` (L2, first the whole book, then changes), `books1` (L1), `books5` and `books15` (L2).
+"""Bitget v2 and v3: `books` (L2, the whole book, then changes), `books1` (L1), `books5` and `books15` (L2).
 
 Rules: the documents of the depth channel. `seq` rises with each update, except through maintenance of the
 symbol, and tells what is out of order; that it rises by one is not said, so that a lost message is seen only
-where the update also names, in `pseq`, the one before it (newer servers), or where the checksum differs.
+where the update also names, in `pseq`, the one before it (v3), or where the checksum differs (v2).
 `checksum` is the CRC32, signed, of the best 25 levels `bid:size:ask:size:...` in the venue's own digits, 0
 where none is given. `books5` and `books15` are whole books each time.
 """
@@ -41,16 +41,21 @@ class Bitget:
         return [] if raw == b"pong" else fields.read(raw, _read)
 
     def starts(self, last: int | None, delta: Delta) -> Verdict:
-        """As `follows`: the snapshot comes in the same stream."""
-        return self.follows(last, delta)
+        """As `follows`, but what is older than the snapshot is in it."""
+        old = last is not None and delta.last_update_id is not None and delta.last_update_id <= last
+        return Verdict.OLD if old else self.follows(last, delta)
 
     def follows(self, last: int | None, delta: Delta) -> Verdict:
-        """seq <= last: ignore. pseq, where it is given, is the last seq, else a gap."""
-        if delta.previous_update_id is not None:
-            return fields.chained(last, delta)
-        if last is None or delta.last_update_id is None:
+        """seq == last: ignore; seq < last, or a pseq other than last: a gap.
+
+        A lower seq in the stream is no repeat of one connection: it counts anew, after a maintenance.
+        """
+        final, previous = delta.last_update_id, delta.previous_update_id
+        if last is None or final is None or final < last:
             return Verdict.BREAK
-        return Verdict.OLD if delta.last_update_id <= last else Verdict.FITS
+        if final == last:
+            return Verdict.OLD
+        return Verdict.FITS if previous is None or previous == last else Verdict.BREAK
 
     def checksum(self, bids: Sequence[Rung], asks: Sequence[Rung]) -> int:
         """CRC32, signed, of bid and ask in turn; what a side lacks is left out."""
@@ -71,19 +76,21 @@ def _read(message: Any) -> Iterable[RawMessage]:
     if "arg" not in message:
         raise MessageError("no message of Bitget's websocket: it has no 'arg'")
     arg = fields.table(message["arg"])
-    channel = fields.name(arg["channel"])
+    unified = "topic" in arg  # V3, of the unified account
+    channel = fields.name(arg["topic" if unified else "channel"])
     if channel != "books1" and channel not in BOOKS:
         return
-    symbol = fields.name(arg["instId"])
+    symbol = fields.name(arg["symbol" if unified else "instId"])
+    sides = ("b", "a") if unified else ("bids", "asks")
     for data in fields.rows(message["data"]):
         if channel == "books1":
-            yield _quote(symbol, fields.table(data))
+            yield _quote(symbol, fields.table(data), sides)
         else:
-            yield _book(symbol, fields.table(data), message["action"])
+            yield _book(symbol, fields.table(data), sides, message["action"])
 
 
-def _book(symbol: str, data: Any, action: Any) -> RawMessage:
-    bids, asks = fields.pairs(data["bids"]), fields.pairs(data["asks"])
+def _book(symbol: str, data: Any, sides: tuple[str, str], action: Any) -> RawMessage:
+    bids, asks = (fields.pairs(data[side]) for side in sides)
     seq, time, checksum = fields.whole(data["seq"]), fields.time(data["ts"], fields.MS), _checksum(data)
     if action == "snapshot":
         return Snapshot(symbol, bids, asks, seq, time, checksum=checksum)
@@ -93,8 +100,8 @@ def _book(symbol: str, data: Any, action: Any) -> RawMessage:
     return Delta(symbol, bids, asks, None, seq, previous, time, checksum=checksum)
 
 
-def _quote(symbol: str, data: Any) -> Quote:
-    bid, ask = (_top(data[side]) for side in ("bids", "asks"))
+def _quote(symbol: str, data: Any, sides: tuple[str, str]) -> Quote:
+    bid, ask = (_top(data[side]) for side in sides)
     return Quote(symbol, bid, ask, fields.whole(data["seq"]), fields.time(data["ts"], fields.MS))
 
 

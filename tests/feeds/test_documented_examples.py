@@ -104,6 +104,11 @@ def test_bitget_messages() -> None:
     assert read(Bitget(), bitget("books", "update", pseq=120, checksum=-5)) == [
         Delta("BTCUSDT", bids, asks, None, 123, 120, time, checksum=-5)
     ]
+    arg = {"instType": "spot", "topic": "books", "symbol": "BTCUSDT"}
+    data = {"b": [["64999.10", "1.25"]], "a": [["65000.20", "0.75"]], "seq": 100, "pseq": 0, "ts": "1"}
+    assert read(Bitget(), {"arg": arg, "action": "snapshot", "data": [data]}) == [
+        Snapshot("BTCUSDT", [("64999.10", "1.25")], [("65000.20", "0.75")], 100, MS)
+    ]
     assert read(Bitget(), bitget("trade")) == []
     assert list(Bitget().parse(b"pong")) == []
     assert read(Bitget(), {"event": "subscribe", "arg": {"channel": "books"}}) == []

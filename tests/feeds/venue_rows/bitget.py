@@ -40,5 +40,5 @@ def checksum(book: Sides) -> int:
 ROWS = [
     Row("bitget", "BTCUSDT", checked, mutate=Answer.GAP),
     Row("bitget", "BTCUSDT", chained),
-    Row("bitget", "BTCUSDT", encode, drop=Answer.UNSEEN, swap=Answer.UNSEEN),
+    Row("bitget", "BTCUSDT", encode, drop=Answer.UNSEEN),
 ]
