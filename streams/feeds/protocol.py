@@ -72,7 +72,7 @@ class Quote:
     """Best bid and ask, None or a size of 0 where a side is empty.
 
     `symbol` and `venue` are None where the message names none, times and ids where the venue gives none.
-    `restarts`: it holds whatever its id is, because the venue counts anew.
+    `restarts`: it holds whatever its id is, because it came in the stream, where the venue may count anew.
     """
 
     symbol: str | None

@@ -114,7 +114,8 @@ class Depth:
 
     def _start(self, whole: Snapshot, bids: Sequence[Level], asks: Sequence[Level]) -> None:
         self.book, self.last, self.event_time_ns = Book(bids, asks), whole.last_update_id, whole.event_time_ns
-        self.state, self._fresh = FeedState.SYNCED, True
+        # After a snapshot in the stream itself comes just the next update; an older one means a lost restart.
+        self.state, self._fresh = FeedState.SYNCED, not whole.restarts
         self._texts = ({}, {})
         self._settle(whole, bids, asks)
 

@@ -130,9 +130,11 @@ def test_okx_heartbeats_and_numbers_that_begin_anew() -> None:
     assert (trial.state, len(trial.depth.bids)) == (FeedState.SYNCED, 3)
 
 
-def test_okx_numbers_that_began_anew_unseen_are_a_gap_and_not_old() -> None:
+@pytest.mark.parametrize("updates", [0, 1])
+def test_okx_numbers_that_began_anew_unseen_are_a_gap_and_not_old(updates: int) -> None:
     trial = synced_okx()
-    trial.say(okx(100, 110, [["45283.4", "2", "0", "1"]]))
+    for _ in range(updates):
+        trial.say(okx(100, 110, [["45283.4", "2", "0", "1"]]))
     trial.say(okx(3, 5, [["45283.3", "2", "0", "1"]]))
     assert trial.state is FeedState.GAP
 
@@ -190,10 +192,12 @@ def test_bybit_begins_anew_at_one(kind: str) -> None:
     assert trial.depth.bids == {450_000: 3_000}
 
 
-def test_bybit_that_began_anew_unseen_is_a_gap_and_not_old() -> None:
+@pytest.mark.parametrize("updates", [0, 1, 2])
+def test_bybit_that_began_anew_unseen_is_a_gap_and_not_old(updates: int) -> None:
     trial = Trial(KIT["bybit"])
     trial.say(bybit(700, "snapshot"))
-    trial.say(bybit(701))
+    for number in range(updates):
+        trial.say(bybit(701 + number))
     trial.say(bybit(2))
     assert trial.state is FeedState.GAP
 
