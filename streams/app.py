@@ -29,7 +29,7 @@ def create_app(settings: Settings, broker: Broker) -> BatchedApp:
         web_bind=settings.web_host,
         web_port=settings.web_port or 6066,
         worker_redirect_stdouts=False,
-        loghandlers=[],
+        Worker="streams.runner:Runner",  # Faust's own would put its log format before ours
     )
 
 

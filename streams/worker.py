@@ -52,6 +52,7 @@ class Worker:
         self._jumps: dict[int, list[LogStartJumped]] = {}  # of partitions that are not claimed yet
         self._begun_ns = 0  # when commands began to be read
         self._ready = asyncio.Event()
+        self._compiled = False
         self._draining = False
         self._asking: asyncio.Task[None] | None = None
         self._ends = Ends(broker)
@@ -101,7 +102,10 @@ class Worker:
             raise
 
     def _warm(self, *_: Any, **__: Any) -> None:
-        """Compile all kernels, before the group is joined."""
+        """Compile all kernels, before the group is joined; Faust's own command sends the signal twice."""
+        if self._compiled:
+            return
+        self._compiled = True
         started = time.monotonic()
         warm()
         self.health.reach(Step.COMPILED)
