@@ -11,6 +11,8 @@ from structlog.typing import Processor
 
 from streams.config import Settings
 
+CHATTY = ("faust", "mode", "aiokafka", "aiohttp")
+
 # Before any rendering, for our own lines and for those that come through `logging`.
 _SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
@@ -47,6 +49,8 @@ def set_up(settings: Settings | None = None, stream: TextIO | None = None) -> lo
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    for name in CHATTY:  # some 30 lines at each start and stop, which hide ours
+        logging.getLogger(name).setLevel("DEBUG" if level == "debug" else "WARNING")
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
