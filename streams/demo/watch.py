@@ -29,7 +29,7 @@ MS = 1_000_000
 
 
 class Watch:
-    """Reads signals, risk events and rejects from their beginning, in a thread."""
+    """Reads the signals, risk events and rejects that come from now on, in a thread."""
 
     def __init__(self, broker: Broker, settings: Settings) -> None:
         self.signals: list[dict[str, Any]] = []
@@ -56,10 +56,15 @@ class Watch:
         for topic in self._names:
             try:
                 found = self._consumer.list_topics(topic, timeout=5.0).topics[topic].partitions
+                places += [self._end_of(TopicPartition(topic, partition)) for partition in found]
             except KafkaException as error:
                 raise RunError(f"topic {topic}: {error.args[0].str()}") from None
-            places += [TopicPartition(topic, partition, 0) for partition in found]
         self._consumer.assign(places)
+
+    def _end_of(self, place: TopicPartition) -> TopicPartition:
+        """Where the partition ends now: what an earlier demonstration left there is not ours."""
+        _, end = self._consumer.get_watermark_offsets(place, timeout=5.0)
+        return TopicPartition(place.topic, place.partition, end)
 
     def _run(self) -> None:
         while not self._ending.is_set():
