@@ -180,6 +180,8 @@ def _show(
                 gained = stats["records"] - picture.stats.get("records", 0)
                 picture.rate = gained / (now - last)
                 picture.stats, last = stats, now
+            if not picture.stats.get("records"):
+                began = now  # the market's own process is still starting
             picture.elapsed_s = min(now - began, demo.seconds)
             if live:
                 live.update(draw(picture, watch, live.console.height))
