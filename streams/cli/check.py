@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Annotated
 
 import typer
 
@@ -11,6 +12,7 @@ from strategies.cross_venue import explain
 from streams import config as settings_module
 from streams.admin import TopicAdmin, wanted
 from streams.broker import find_broker
+from streams.cli.judging import Asked, judge
 from streams.cli.output import (
     BrokerOption,
     JsonOption,
@@ -55,15 +57,53 @@ class Compared:
 
 def check(
     ctx: typer.Context,
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE...|TOPIC]",
+            help="Captures to judge (the files of one capture together), or book.l1, book.l2, book.* of the "
+            "broker.",
+        ),
+    ] = None,
+    venue: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--venue",
+            metavar="FEED|NAME=FEED",
+            help="Whose rules the files follow: one for all, or one each (default: told from the file).",
+        ),
+    ] = None,
+    symbol: Annotated[
+        list[str] | None,
+        typer.Option("--symbol", help="For captures that name none; one for all or one each."),
+    ] = None,
+    begin: Annotated[
+        str | None,
+        typer.Option("--from", metavar="OFFSET|TIME", help="Where to begin in each partition of a topic."),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="OFFSET|TIME", help="Where to stop, exclusive.")
+    ] = None,
+    partition: Annotated[
+        int | None, typer.Option("--partition", min=0, help="Only this partition of a topic.")
+    ] = None,
     broker: BrokerOption = None,
     prefix: PrefixOption = None,
     markets: MarketsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check settings, markets file, broker and topics; say what is compared, and why what is not.
+    """Check settings, markets file, broker and topics, and say what is compared; or judge recordings.
 
-    Exit code 0: all is well, 1: Kafka, 2: a file.
+    With FILEs or a TOPIC: gaps, repeats, checksums, crossed books, clocks, depth against quotes, each fault
+    with its place. Of files, ticks and lots are told from what they hold, unless --markets is given.
+
+    Exit code 0: all is well, 1: Kafka, or a recording with faults, 2: a file.
     """
+    asked = Asked(what or [], venue or [], symbol or [], begin, end, partition, markets is not None)
+    if asked.words:
+        judge(settings_of(ctx, broker=broker, prefix=prefix, markets=markets), asked, as_json)
+        return
+    asked.need_words()
     findings = [_variables()]
     products: list[Compared] = []
     settings = _settings(findings, ctx, broker=broker, prefix=prefix, markets=markets)
