@@ -60,6 +60,8 @@ def _decide(guess: Guess, addresses: set[str], streams: set[tuple[str, ...]]) ->
     told = addresses.intersection(guess.feeds)
     if len(told) == 1:
         return told.pop()
+    if not guess.answers:
+        return guess.feeds[0]
     narrower = [feeds for feeds in streams if set(feeds) < set(guess.feeds)]
     return narrower[0][0] if len(narrower) == 1 else guess.feeds[0]
 

@@ -57,11 +57,15 @@ class Digits:
 
 @dataclass(slots=True)
 class Survey:
-    """What one file holds. `nameless`: the digits of messages that name no symbol."""
+    """What one file holds.
+
+    `nameless`: the digits of messages that name no symbol; `fault`: the first thing that could not be read.
+    """
 
     books: dict[BookName, Digits] = field(default_factory=dict)
     nameless: Digits | None = None
     depth: int = 0  # levels a side of the deepest snapshot
+    fault: str = ""
 
 
 @lru_cache(maxsize=100_000)  # a book's prices come again and again
@@ -100,10 +104,10 @@ def survey(source: Source) -> Survey:
             try:
                 for message in venue.parse(raw.message):
                     _take(found, message, source, keep_zeros)
-            except MessageError:
-                continue
-    except UserError:
-        return found
+            except MessageError as fault:
+                found.fault = found.fault or f"{source.path}, line {raw.place}: {fault}"
+    except UserError as fault:
+        found.fault = found.fault or str(fault)
     return found
 
 
@@ -161,6 +165,9 @@ def _why_nothing(sources: Sequence[Source], surveys: Sequence[Survey]) -> str:
     paths = ", ".join(str(source.path) for source in sources)
     if any(one.nameless is not None for one in surveys):
         return f"{paths}: its books name no symbol: give --symbol"
+    faults = [one.fault for one in surveys if one.fault]
+    if faults:
+        return faults[0]
     told = ", ".join(sorted({source.feed for source in sources}))
     return f"{paths}: nothing in it concerns a book of {told}: choose another --venue"
 
