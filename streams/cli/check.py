@@ -104,9 +104,13 @@ def check(
         judge(settings_of(ctx, broker=broker, prefix=prefix, markets=markets), asked, as_json)
         return
     asked.need_words()
+    _set_up(ctx, as_json, broker=broker, prefix=prefix, markets=markets)
+
+
+def _set_up(ctx: typer.Context, as_json: bool, **flags: object) -> None:
     findings = [_variables()]
     products: list[Compared] = []
-    settings = _settings(findings, ctx, broker=broker, prefix=prefix, markets=markets)
+    settings = _settings(findings, ctx, **flags)
     if settings is not None:
         findings.append(_try("markets", lambda: _markets(settings, products)))
         findings += _kafka(settings)
