@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from strategies.markets import Instrument, Markets, Venue
 from streams.errors import UserError
 from streams.feeds.captures import CONNECTED, Capture
-from streams.feeds.numbers import MAX_TEXT
+from streams.feeds.numbers import MAX_INTEGER, MAX_TEXT
 from streams.feeds.protocol import (
     Connecting,
     Cutting,
@@ -37,22 +38,42 @@ NAME = re.compile(r"[\x21-\x7e]{1,64}")  # as of markets.toml
 BookName: TypeAlias = tuple[str, str]  # venue, symbol
 
 
+class Form(NamedTuple):
+    """How a number is written: its decimals, and the most that still leave it within 2^53 units."""
+
+    decimals: int
+    room: int
+
+
+ANYTHING = Form(0, MOST_DECIMALS)
+
+
 @dataclass(slots=True)
 class Digits:
-    """The most decimals that prices and sizes of one book are written with."""
+    """How often prices and sizes of one book are written in which form."""
 
-    price: int = 0
-    size: int = 0
+    prices: Counter[Form] = field(default_factory=Counter)
+    sizes: Counter[Form] = field(default_factory=Counter)
 
     def take(self, levels: Iterable[RawLevel], keep_zeros: bool) -> None:
         """Some levels, as the venue wrote them."""
         for price, size in levels:
-            self.price = max(self.price, decimals(price, keep_zeros))
-            self.size = max(self.size, decimals(size, keep_zeros))
+            self.prices[form(price, keep_zeros)] += 1
+            self.sizes[form(size, keep_zeros)] += 1
 
     def join(self, other: Digits) -> None:
-        """As many as either has."""
-        self.price, self.size = max(self.price, other.price), max(self.size, other.size)
+        """What another file says of the same book."""
+        self.prices.update(other.prices)
+        self.sizes.update(other.sizes)
+
+
+def best_decimals(forms: Counter[Form]) -> int:
+    """The least decimals with which the most numbers can be read: one harmed number must not spoil a book."""
+
+    def unreadable(decimals: int) -> int:
+        return sum(n for one, n in forms.items() if not one.decimals <= decimals <= one.room)
+
+    return min(range(MOST_DECIMALS + 1), key=unreadable)
 
 
 @dataclass(slots=True)
@@ -69,26 +90,35 @@ class Survey:
 
 
 @lru_cache(maxsize=100_000)  # a book's prices come again and again
-def decimals(value: Number, keep_zeros: bool) -> int:
-    """Decimals of a number, without the zeros at its end unless they are to be kept; 0 for what is none."""
+def form(value: Number, keep_zeros: bool) -> Form:
+    """How a number is written; zeros at its end are no decimals unless they are to be kept.
+
+    Of what is no number nothing can be told: it fits everywhere.
+    """
     if isinstance(value, Fraction):
-        left, count = value.denominator, 0
-        while left > 1 and count < MOST_DECIMALS:
-            left, count = left // _common(left), count + 1
-        return count
+        return Form(_decimals_of(value), _room(Decimal(value.numerator) / value.denominator))
     if len(value) > MAX_TEXT:
-        return 0
+        return ANYTHING
     try:
         number = Decimal(value)
-    except InvalidOperation:
-        return 0
-    exponent = (number if keep_zeros else number.normalize()).as_tuple().exponent
-    return min(max(0, -exponent), MOST_DECIMALS) if isinstance(exponent, int) else 0
+        exponent = (number if keep_zeros else number.normalize()).as_tuple().exponent
+        if not isinstance(exponent, int):
+            return ANYTHING
+        return Form(min(max(0, -exponent), MOST_DECIMALS), _room(number))
+    except ArithmeticError:  # no number, or one beyond any measure
+        return ANYTHING
 
 
-def _common(denominator: int) -> int:
-    """What one decimal more takes out of a denominator."""
-    return (2 if denominator % 2 == 0 else 1) * (5 if denominator % 5 == 0 else 1)
+def _room(number: Decimal) -> int:
+    return min((MAX_INTEGER / abs(number)).adjusted(), MOST_DECIMALS) if number else MOST_DECIMALS
+
+
+def _decimals_of(ratio: Fraction) -> int:
+    left, count = ratio.denominator, 0
+    while left > 1 and count < MOST_DECIMALS:
+        left //= (2 if left % 2 == 0 else 1) * (5 if left % 5 == 0 else 1)
+        count += 1
+    return count
 
 
 def survey(source: Source) -> Survey:
@@ -180,8 +210,8 @@ def _instrument(name: BookName, digits: Digits, cut: int | None) -> Instrument:
         kind="spot",
         base=symbol,  # what it is made of is not told in a capture, and nothing is compared here
         quote="-",
-        tick=Decimal(1).scaleb(-digits.price),
-        lot=Decimal(1).scaleb(-digits.size),
+        tick=Decimal(1).scaleb(-best_decimals(digits.prices)),
+        lot=Decimal(1).scaleb(-best_decimals(digits.sizes)),
         depth=cut or MOST_DEPTH,
         venue_cuts=cut is not None,
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gzip
-from decimal import Decimal
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streams.errors import UserError
 from streams.feeds.book import Book
@@ -16,7 +19,7 @@ from streams.inspect import report
 from streams.inspect.capture import judge_files, stem
 from streams.inspect.guess import guess_feeds
 from streams.inspect.judge import Judge
-from streams.inspect.survey import decimals
+from streams.inspect.survey import best_decimals, form
 from tests.feeds.kit import START, Event, S, wire, wire_quote, wire_snapshot
 from tests.feeds.test_play import BOOK, LINES, capture
 
@@ -223,19 +226,71 @@ def test_rows_of_quotes_are_called_as_their_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "kept", "without"),
+    ("value", "kept", "without", "room"),
     [
-        ("1.50", 2, 1), ("10", 0, 0), ("1e-3", 3, 3), ("1E5", 0, 0), ("0.000", 3, 0), ("nonsense", 0, 0),
-        ("1" * 70, 0, 0), (Fraction(1, 8), 3, 3), (Fraction(3, 50), 2, 2), (Fraction(1, 3), 18, 18),
-        (Fraction(7), 0, 0),
+        ("1.50", 2, 1, 15), ("10", 0, 0, 14), ("1e-3", 3, 3, 18), ("1E5", 0, 0, 10), ("0.000", 3, 0, 18),
+        ("nonsense", 0, 0, 18), ("1" * 70, 0, 0, 18), ("1e999999999", 0, 0, 18), ("NaN", 0, 0, 18),
+        (str(2**53), 0, 0, 0), (str(2**53 + 1), 0, 0, -1), (Fraction(1, 8), 3, 3, 16),
+        (Fraction(3, 50), 2, 2, 17), (Fraction(1, 3), 18, 18, 16), (Fraction(7), 0, 0, 15),
     ],
 )  # fmt: skip
-def test_decimals_of_a_number(value: str | Fraction, kept: int, without: int) -> None:
-    assert (decimals(value, True), decimals(value, False)) == (kept, without)
+def test_the_form_of_a_number(value: str | Fraction, kept: int, without: int, room: int) -> None:
+    found = form(value, True), form(value, False)
+    if value == "1e999999999":  # beyond any measure, one way or the other
+        assert all(one.decimals == 0 for one in found)
+        return
+    assert found == ((kept, room), (without, room))
+    if 0 <= room < 18:
+        number = value if isinstance(value, Fraction) else Fraction(value)
+        assert number * 10**room <= 2**53 < number * 10 ** (room + 1)
     if isinstance(value, Fraction) and value.denominator != 3:
         assert (value * 10**kept).denominator == 1
         assert kept == 0 or (value * 10 ** (kept - 1)).denominator > 1
-        assert Decimal(value.numerator) / value.denominator == Decimal(int(value * 10**kept)).scaleb(-kept)
+
+
+def test_one_harmed_number_does_not_spoil_its_book(tmp_path: Path) -> None:
+    lines = [*LINES[:2], (3, wire(Event(101, 102, 0, ((9, 3),), ()), False)), NEXT]
+    harmed = (5, AFTER[1].replace(b'"0.07"', b'"0.000000000000000007"'))
+    judge = judged(tmp_path / "c", [*lines, harmed, *((6, raw) for _, raw in lines)])
+    assert judge.updates == 3
+    (fault,) = faults(judge)
+    assert fault.startswith(f"{tmp_path / 'c'}:5: cannot be read: price 0.000000000000000007 does not fit")
+
+
+@given(st.lists(st.sampled_from(["1.5", "2.25", "90000000", "0.000000001", "7", "1e-18"]), min_size=1))
+def test_as_many_numbers_as_can_be_are_read(values: list[str]) -> None:
+    def readable(decimals: int) -> int:
+        units = [Fraction(value) * 10**decimals for value in values]
+        return sum(one.denominator == 1 and one <= 2**53 for one in units)
+
+    found = best_decimals(Counter(form(value, False) for value in values))
+    assert readable(found) == max(map(readable, range(19)))
+
+
+# ---- harm
+
+
+@given(st.data())
+def test_whatever_is_in_a_file_is_judged_or_refused(data: st.DataObject) -> None:
+    """No traceback: bytes of a good capture are changed, taken out, doubled and put in."""
+    text = bytearray(b"".join(b"%d %s\n" % (START + s * S, raw) for s, raw in GOOD))
+    pieces = st.sampled_from([b"null", b"-1", b"1e999", b"1e999999999", b"[]", b'"', b"{", b"9" * 30, b""])
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(text) - 1))
+        text[at : at + data.draw(st.integers(0, 20))] = data.draw(st.one_of(pieces, st.binary(max_size=4)))
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "c"
+        path.write_bytes(text)
+        refused = ""
+        try:
+            found = report.as_json(judge_files([path], ["binance_spot"]))
+        except UserError as fault:
+            refused = str(fault)
+        if refused:
+            assert str(path) in refused
+        else:
+            assert 0 < found["messages"] <= len(text)
+            assert found["books"]
 
 
 def test_quotes_alone_are_judged(tmp_path: Path) -> None:
