@@ -26,7 +26,7 @@ def as_json(judge: Judge) -> dict[str, Any]:
         "longest_silence_s": judge.longest_silence_ns / 1e9,
         "books": [
             {"symbol": symbol, "state": state, "bid": bid, "ask": ask}
-            for _, symbol, state, bid, ask in map(_book, judge.books.values())
+            for _, symbol, state, bid, ask in map(_book, _sorted(judge))
         ],
         "ok": judge.ok,
     }
@@ -58,7 +58,7 @@ def counts(judge: Judge) -> Iterator[tuple[str, str]]:
 
 def books(judge: Judge) -> list[tuple[str, str, str, str, str]]:
     """Venue, symbol, state, bid and ask of each book."""
-    rows = map(_book, judge.books.values())
+    rows = map(_book, _sorted(judge))
     return [(venue, symbol, state, bid or "-", ask or "-") for venue, symbol, state, bid, ask in rows]
 
 
@@ -70,6 +70,11 @@ def _delays(judge: Judge) -> Iterator[tuple[str, str]]:
         told = f"{found.least / 1e6:,.3f} least, {mean / 1e6:,.3f} mean, {found.most / 1e6:,.3f} most, ms"
         negative = f"; {found.negative:,} of {found.count:,} below 0" if found.negative else ""
         yield f"delay of {venue}", told + negative
+
+
+def _sorted(judge: Judge) -> list[BookSeen]:
+    """By venue and symbol, so that two reports can be compared line by line."""
+    return [judge.books[key] for key in sorted(judge.books)]
 
 
 def _book(seen: BookSeen) -> tuple[str, str, str, str | None, str | None]:
