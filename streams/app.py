@@ -7,8 +7,9 @@ import logging
 import sys
 
 from streams.broker import Broker, find_broker
+from streams.broker.process import is_taken
 from streams.config import Settings, load_markets, load_settings
-from streams.errors import InterlayerError
+from streams.errors import InterlayerError, UserError
 from streams.logs import set_up
 from streams.transport import BatchedApp, TransportSettings
 
@@ -44,6 +45,10 @@ try:
     settings = load_settings()
     set_up(settings).addFilter(without_known_traces)
     markets = load_markets(settings.markets)
+    if settings.web_port and is_taken(settings.web_port):
+        raise UserError(
+            f"web port {settings.web_port} is taken: --web-port (or INTERLAYER_WEB_PORT) sets another, 0 none"
+        )
     broker = find_broker(settings.broker, security=settings.kafka_config())
     app = create_app(settings, broker)
 except InterlayerError as fault:

@@ -31,8 +31,11 @@ class Runner(faust.Worker):
         """Run until the end; why it crashed, None where it did not."""
         try:
             super().execute_from_commandline()
-        except (SystemExit, KeyboardInterrupt):
-            pass  # its exit code says nothing of a crash
+        except KeyboardInterrupt:
+            pass
+        except SystemExit as end:  # 0 even after most crashes; not 0 where the start itself failed
+            if end.code:
+                self.crash_reason = end.__context__ or end
         except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001  # whatever ended it is the reason
             self.crash_reason = raised
         return self.crash_reason

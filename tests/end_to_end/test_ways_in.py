@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from pathlib import Path
 
@@ -71,6 +72,16 @@ def test_a_broker_that_is_not_there_is_one_line_and_exit_code_1() -> None:
     assert said.returncode == 1
     assert len(said.stderr.splitlines()) == 1
     assert "no Kafka answers" in said.stderr
+
+
+def test_a_taken_web_port_is_one_line_and_exit_code_2() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = interlayer("worker", "--broker", f"kafka://127.0.0.1:{choose_port()}", "--web-port", str(port))
+    assert said.returncode == 2
+    assert said.stderr.splitlines() == [
+        f"interlayer: web port {port} is taken: --web-port (or INTERLAYER_WEB_PORT) sets another, 0 none"
+    ]
 
 
 def test_topics_that_are_not_there_are_named(embedded: Broker, prefix: str, tmp_path: Path) -> None:
