@@ -48,6 +48,7 @@ class Worker:
         self.taken = 0  # records of partitions that are no longer ours
         self._name = secrets.token_hex(8)
         self._claims: dict[int, asyncio.Lock] = {}
+        self._inbox: dict[int, list[Any]] = {}  # batches of a partition that is being claimed
         self._unsure: set[int] = set()  # kept over a rebalance, claim not yet looked at
         self._jumps: dict[int, list[LogStartJumped]] = {}  # of partitions that are not claimed yet
         self._begun_ns = 0  # when commands began to be read
@@ -74,15 +75,19 @@ class Worker:
         """A batch from Faust: into its partition, and on as far as it goes.
 
         While the worker drains, a batch is left unacked: whoever takes the partition over gets it again.
+        What is awaited here must not let the other topic's batches pass: the transport counts this one as
+        taken, so whoever comes through first offers all that has come for the partition.
         """
+        batch = event.value
+        self._inbox.setdefault(batch.partition, []).append(event)
         await self._ready.wait()
-        if self._draining:
-            return
+        if self._draining or not any(e is event for e in self._inbox.get(batch.partition, ())):
+            return  # offered already by who came first, or revoked meanwhile
         assert self._commands is not None
         self._commands.check()  # after a pause of the whole process the gate must close before a step
-        batch = event.value
         partition = await self._partition(batch.partition)
-        partition.offer(batch, event)
+        for come in self._inbox.pop(batch.partition, []):
+            partition.offer(come.value, come)
         await partition.advance()
 
     async def run(self) -> None:
@@ -232,6 +237,7 @@ class Worker:
         """What is queued comes again, to us or to another."""
         self.health.leave(Step.ASSIGNED)
         self._jumps.clear()
+        self._inbox.clear()
         for partition in self.partitions.values():
             partition.forget()
 
