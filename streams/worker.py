@@ -71,6 +71,12 @@ class Worker:
         """Records taken since the start."""
         return self.taken + sum(p.counts.records for p in self.partitions.values())
 
+    @property
+    def waiting(self) -> int:
+        """Records that came and were not taken, those of partitions that are being claimed included."""
+        queued = sum(p.waiting for p in self.partitions.values())
+        return queued + sum(len(e.value) for events in self._inbox.values() for e in events)
+
     async def take(self, event: Any) -> None:
         """A batch from Faust: into its partition, and on as far as it goes.
 
@@ -143,8 +149,8 @@ class Worker:
         """
         async with self._claims.setdefault(number, asyncio.Lock()):
             if number in self._unsure and number in self.partitions:
-                place = (self.settings.named(JOURNAL), number)
-                if (await self._ends.ask([place])).get(place) != self.partitions[number].engine.epoch + 1:
+                last = await self._last_claim(number)
+                if number in self.partitions and self.partitions[number].engine.epoch != last:
                     self._drop(number)
             self._unsure.discard(number)
             if number not in self.partitions:
@@ -152,6 +158,14 @@ class Worker:
             for jump in self._jumps.pop(number, ()):
                 self.partitions[number].control(jump)
             return self.partitions[number]
+
+    async def _last_claim(self, number: int) -> int:
+        """Offset of the partition's last claim. A broker that does not answer is asked again: no answer must
+        not cost the books; stuck_limit_ms ends a worker that waits here in vain."""
+        place = (self.settings.named(JOURNAL), number)
+        while (end := (await self._ends.ask([place])).get(place)) is None:  # noqa: ASYNC110  # there is no event
+            await asyncio.sleep(TICK_S)
+        return end - 1
 
     def _drop(self, number: int) -> None:
         """Forget a partition: its state misses what another worker took."""
@@ -194,7 +208,7 @@ class Worker:
         for partition in list(self.partitions.values()):
             await partition.advance()
             partition.settle()
-        self.health.report(waiting=sum(p.waiting for p in self.partitions.values()), done=self.records)
+        self.health.report(waiting=self.waiting, done=self.records)
         if ticks % CHECK_EVERY == 0:
             self.health.check()
 
